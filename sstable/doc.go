@@ -1,0 +1,45 @@
+// Package sstable reads and writes sorted tables: immutable, checksummed sets of
+// rows, each key at most once, that answer lookups and ordered walks.
+//
+// It is not a database: it knows no forks, no levels and no deletion of rows
+// other than the tombstone as a kind of row. It never syncs, names or unlinks a
+// file; it writes to an io.Writer and reads byte ranges of files that others
+// made durable. FORMAT.md has every byte.
+//
+// # Life of a lookup
+//
+//  1. Tables.Reader gives the Reader of a table. The first call reads footer,
+//     properties, filter and index, checks their checksums and compares them
+//     with the Meta of the manifest; later calls find the Reader in a map.
+//  2. Reader.Get refuses keys outside the table's bounds, then asks the filter:
+//     most keys that are not there end here, after one memory access.
+//  3. The index finds the only block that can hold the key: a search over eight
+//     bytes per block.
+//  4. The block's slot in the table's slot array holds the block if it is
+//     cached. If not, a descriptor is borrowed for one read, the checksum is
+//     verified, the length is checked against the index, the bytes are
+//     decompressed, every offset in them is validated, and the cache takes the
+//     block, throwing others out.
+//  5. The row is found by a search over eight bytes per row; its value is
+//     appended to the caller's buffer.
+//
+// # Files, in reading order
+//
+//	meta.go          what the manifest knows about a table; limits
+//	part.go          how every part is stored: codec, checksum bound to its place
+//	block.go         the rows of one block: layout, validation, search
+//	blockbuilder.go  collects rows into a block
+//	index.go         where the blocks lie and which keys they hold
+//	filter.go        the set of keys, with a few false positives
+//	properties.go    counts and bounds
+//	footer.go        where the parts are; magic and version
+//	writer.go        rows in, table out
+//	reader.go        open a table, find a row
+//	load.go          get one block from cache or disk
+//	iter.go          walk the rows
+//	cache.go         which blocks stay in memory
+//	descriptors.go   which files stay open
+//	tables.go        which tables stay open
+//	verify.go        read everything and check it
+//	dump.go          a table as text
+package sstable

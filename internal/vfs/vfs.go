@@ -1,11 +1,3 @@
-// Package vfs is the file system as the store sees it: an interface small
-// enough that a crashing and a failing one can be written in full, and the
-// operating system's own behind it.
-//
-// What the store assumes of a file system: a write becomes durable by Sync on
-// the file; a create, rename or remove becomes durable by SyncDir on its
-// directory, and until then each of them may, on its own, survive a power loss
-// or not. Nothing else is assumed, in particular no order between them.
 package vfs
 
 import "io"

@@ -1,0 +1,222 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tinedb/tine/internal/errs"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/vfs"
+)
+
+// ErrPoisoned says that an earlier write or sync of the log failed. Nothing is
+// written any more, and transactions that were not durable by then may or may
+// not be found by the next Load.
+var ErrPoisoned = errors.New("manifest log has failed")
+
+// ErrClosed says that the log was closed.
+var ErrClosed = errors.New("manifest log is closed")
+
+// Position is the place of a transaction in one Log's life: 0 is the state that
+// the log was created with, and each transaction that changes something takes
+// the next. Positions survive rewrites; a new Log begins again.
+type Position uint64
+
+// Options are what a log needs from above.
+type Options struct {
+	// NextFile gives out file numbers. Needed by Create and Rewrite, which call
+	// it without any lock held.
+	NextFile func() ids.FileNum
+	// WaitDurable returns once the write-ahead log is durable through the given
+	// LSN. Nil if no transaction needs any. Called without any lock held.
+	WaitDurable func(ids.LSN) error
+	// OnFailure is called once, without any lock held, when the log is poisoned.
+	// May be nil.
+	OnFailure func(error)
+	// RewriteBytes is how many bytes of transactions behind the base make
+	// NeedsRewrite ask for a rewrite; 0 means 4 MiB or the length of the base,
+	// whichever is more.
+	RewriteBytes int64
+}
+
+const defaultRewriteBytes = 4 << 20
+
+// Log is the manifest in use: the state, and the file that can rebuild it. Its
+// methods may be called concurrently, except that calls of Append must come one
+// after another, in the order that the caller wants recorded; the engine holds
+// its tree lock over them. Log locks nothing of its callers and calls none of
+// their functions with its own lock held, View excepted.
+//
+// Invariants: the file holds the transactions through some position whole and
+// in order; pending holds exactly those behind it; durable <= that <= last. At
+// most one goroutine, the one that set writing, touches the file.
+type Log struct {
+	fs   vfs.FS
+	dir  string
+	opts Options
+
+	rewriting sync.Mutex // held over a rewrite, taken before mu
+
+	mu struct {
+		sync.Mutex
+		changed *sync.Cond // durable, writing or err has changed
+
+		state   *State
+		pending []entry // appended, not in the file yet
+		last    Position
+		durable Position
+
+		writing bool  // somebody owns file
+		file    *file // to be touched by the owner only
+		number  ids.FileNum
+		base    int64 // bytes of the file's base
+		written int64 // bytes of the file
+
+		capture  bool    // a rewrite is running:
+		captured []entry // what was appended since it last looked
+		askAgain int64   // a rewrite was refused: bytes at which to ask again
+		closed   bool
+		err      error // the poison
+	}
+}
+
+// entry is one transaction on its way to the file.
+type entry struct {
+	position Position
+	need     ids.LSN // the write-ahead log must be durable through it first
+	payload  []byte  // never changed
+}
+
+// Append gives the transaction its place, makes it the state, and keeps it in
+// memory until a Sync: no I/O, never blocks on any. The state keeps t's slices.
+// need is the record through which the write-ahead log must be durable before a
+// byte of the transaction may reach the disk. An empty transaction takes no
+// place, and its need is forgotten. On a poisoned or closed log only the state
+// in memory changes; Sync tells. Cost: O(bytes of t).
+func (l *Log) Append(t *Transaction, need ids.LSN) Position {
+	if t.Empty() {
+		return l.Last()
+	}
+	payload := t.appendPayload(make([]byte, 0, t.payloadBytes()))
+	invariant.Check(len(payload) <= maxPayloadBytes, "manifest: transaction of %d bytes, the cap is %d", len(payload), maxPayloadBytes)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.Counters != nil {
+		checkRising(l.mu.state.Counters, *t.Counters)
+	}
+	l.mu.state.Apply(t)
+	if invariant.Expensive {
+		err := l.mu.state.Check()
+		invariant.Check(err == nil, "manifest: transaction leaves a bad state: %v", err)
+	}
+	l.mu.last++
+	if l.mu.err != nil || l.mu.closed {
+		return l.mu.last
+	}
+	e := entry{position: l.mu.last, need: need, payload: payload}
+	l.mu.pending = append(l.mu.pending, e)
+	if l.mu.capture {
+		l.mu.captured = append(l.mu.captured, e)
+	}
+	return l.mu.last
+}
+
+// checkRising asserts that no counter falls: a number below NextID or NextLSN
+// would be given out a second time.
+func checkRising(from, to Counters) {
+	invariant.Check(from.Applied <= to.Applied && from.Trimmed <= to.Trimmed && from.NextID <= to.NextID && from.NextLSN <= to.NextLSN,
+		"manifest: counters fall from %+v to %+v", from, to)
+}
+
+// View calls fn with the state, under the log's lock. fn must not keep what it
+// was given, change it, or call the log.
+func (l *Log) View(fn func(*State)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fn(l.mu.state)
+}
+
+// Counters returns the counters of the state, transactions that are not durable
+// included.
+func (l *Log) Counters() Counters {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.state.Counters
+}
+
+// Last returns the position of the last transaction appended.
+func (l *Log) Last() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.last
+}
+
+// Durable returns the position through which transactions survive a power loss.
+func (l *Log) Durable() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.durable
+}
+
+// FileNum returns the number of the manifest that CURRENT names. During a
+// rewrite there is a second file, which nothing names yet.
+func (l *Log) FileNum() ids.FileNum {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.number
+}
+
+// NeedsRewrite tells whether so much has gathered behind the base that a
+// rewrite pays. After a refused rewrite it waits for another quarter of that.
+func (l *Log) NeedsRewrite() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.err == nil && !l.mu.closed && !l.mu.capture &&
+		l.mu.written-l.mu.base >= max(l.rewriteBytesLocked(), l.mu.askAgain)
+}
+
+func (l *Log) rewriteBytesLocked() int64 {
+	if l.opts.RewriteBytes > 0 {
+		return l.opts.RewriteBytes
+	}
+	return max(defaultRewriteBytes, l.mu.base)
+}
+
+// Err returns the poison, nil while the log is healthy.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.err
+}
+
+// poison fails the log for good. The first cause stays. It returns the error
+// that callers get.
+func (l *Log) poison(cause error) error {
+	l.mu.Lock()
+	first := l.mu.err == nil
+	if first {
+		l.mu.err = poisonError(cause)
+		// They will never be written: not after a failure in front of them.
+		l.mu.pending, l.mu.captured = nil, nil
+	}
+	err := l.mu.err
+	l.mu.changed.Broadcast()
+	l.mu.Unlock()
+	if first && l.opts.OnFailure != nil {
+		l.opts.OnFailure(err)
+	}
+	return err
+}
+
+// poisonError words the poison. A full disk met while appending must not look
+// like the clean refusal that errs.IsNoSpace stands for, so its identity is
+// dropped.
+func poisonError(cause error) error {
+	if errs.IsNoSpace(cause) {
+		return fmt.Errorf("%w: %v", ErrPoisoned, cause)
+	}
+	return fmt.Errorf("%w: %w", ErrPoisoned, cause)
+}

@@ -1,0 +1,113 @@
+package manifest
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/sstable"
+)
+
+// Fork is the record of one fork: constant size but for its name, whatever the
+// fork holds. The caller's engine decides what a parent's disappearance means:
+// Parent may name a fork that is gone.
+type Fork struct {
+	ID       ids.ForkID
+	Name     string     // an attribute, 1 to maxNameBytes bytes
+	Parent   ids.ForkID // 0: none
+	Top      ids.NodeID // newest frozen node, 0: none; may be a node that only the log holds
+	Memtable ids.NodeID // the node that the fork's memtable will become
+
+	CreatedUnixNano int64
+	CreatedLSN      ids.LSN
+}
+
+// Snapshot is the record of one name on a node.
+type Snapshot struct {
+	ID   ids.SnapshotID
+	Name string     // 1 to maxNameBytes bytes
+	Node ids.NodeID // 0: the empty keyspace; may be a node that only the log holds
+	Fork ids.ForkID // where it was taken; may be gone
+
+	CreatedUnixNano int64
+}
+
+// Node is the record of one node whose content is in tables. Nodes still in
+// memory have no record: the write-ahead log holds them.
+type Node struct {
+	ID     ids.NodeID
+	Older  ids.NodeID    // 0: none; may be a node that only the log holds
+	Fork   ids.ForkID    // who wrote it; may be gone
+	Frozen ids.LSN       // the record that froze it, 0: made by a compaction
+	Tables []ids.TableID // the run: sorted by key, disjoint; may be empty
+}
+
+// Counters are the numbers that must survive everything else. None of them ever
+// falls.
+type Counters struct {
+	Applied ids.LSN // the fork table is exactly the log's through this record
+	Trimmed ids.LSN // records below may be gone from the log
+	NextID  uint64  // ids below may be in use, ids at or above it never were
+	NextLSN ids.LSN // likewise for LSNs
+}
+
+// State is everything the manifest says: the objects by id, and the counters.
+// It is not safe for concurrent use; a Log guards the one it owns with its own
+// lock. Check tells what holds between the objects.
+type State struct {
+	StoreID [16]byte // of the store, fixed at its creation; never in a transaction
+	Counters
+	Forks     map[ids.ForkID]Fork
+	Snapshots map[ids.SnapshotID]Snapshot
+	Nodes     map[ids.NodeID]Node
+	Tables    map[ids.TableID]sstable.Meta
+}
+
+// NewState returns the state of a store without a fork.
+func NewState() *State {
+	return &State{
+		Forks:     map[ids.ForkID]Fork{},
+		Snapshots: map[ids.SnapshotID]Snapshot{},
+		Nodes:     map[ids.NodeID]Node{},
+		Tables:    map[ids.TableID]sstable.Meta{},
+	}
+}
+
+// Apply makes the transaction's after-images the state: puts first, then drops.
+// Applying it twice equals applying it once, and dropping what is not there is
+// allowed. The state keeps t's strings and slices, which must not change
+// afterwards. Cost: O(objects in t).
+func (s *State) Apply(t *Transaction) {
+	if t.Counters != nil {
+		s.Counters = *t.Counters
+	}
+	for i := range t.PutTables {
+		s.Tables[t.PutTables[i].ID] = t.PutTables[i]
+	}
+	for i := range t.PutNodes {
+		s.Nodes[t.PutNodes[i].ID] = t.PutNodes[i]
+	}
+	for i := range t.PutForks {
+		s.Forks[t.PutForks[i].ID] = t.PutForks[i]
+	}
+	for i := range t.PutSnapshots {
+		s.Snapshots[t.PutSnapshots[i].ID] = t.PutSnapshots[i]
+	}
+	for _, id := range t.DropSnapshots {
+		delete(s.Snapshots, id)
+	}
+	for _, id := range t.DropForks {
+		delete(s.Forks, id)
+	}
+	for _, id := range t.DropNodes {
+		delete(s.Nodes, id)
+	}
+	for _, id := range t.DropTables {
+		delete(s.Tables, id)
+	}
+}
+
+// String sums the state up in one line.
+func (s *State) String() string {
+	return fmt.Sprintf("%d forks, %d snapshots, %d nodes, %d tables, applied %d, trimmed %d, next id %d, next lsn %d",
+		len(s.Forks), len(s.Snapshots), len(s.Nodes), len(s.Tables), s.Applied, s.Trimmed, s.NextID, s.NextLSN)
+}

@@ -1,0 +1,156 @@
+package manifest
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+)
+
+// Sync returns once every transaction through p is durable. One caller writes
+// and syncs what is pending, for all; callers that come meanwhile are served by
+// the next round. Each round first waits until the write-ahead log is durable
+// through the highest LSN that the group needs: the manifest is never ahead of
+// the log. A failure anywhere in the round poisons the log. Must not be called
+// with a lock held that Append's caller holds.
+func (l *Log) Sync(p Position) error {
+	l.mu.Lock()
+	invariant.Check(p <= l.mu.last, "manifest: sync of position %d, the last is %d", p, l.mu.last)
+	for {
+		switch {
+		case l.mu.durable >= p:
+			l.mu.Unlock()
+			return nil
+		case l.mu.err != nil:
+			err := l.mu.err
+			l.mu.Unlock()
+			return fmt.Errorf("manifest: sync: %w", err)
+		case l.mu.closed:
+			l.mu.Unlock()
+			return fmt.Errorf("manifest: sync: %w", ErrClosed)
+		case l.mu.writing:
+			l.mu.changed.Wait()
+			continue
+		}
+		l.mu.writing = true
+		group := l.mu.pending
+		l.mu.pending = nil
+		l.mu.Unlock()
+
+		err := l.writeGroup(l.mu.file, group)
+		if err != nil {
+			err = l.poison(err)
+		}
+
+		l.mu.Lock()
+		l.mu.writing = false
+		l.mu.changed.Broadcast()
+		if err != nil && l.mu.durable < p {
+			l.mu.Unlock()
+			return fmt.Errorf("manifest: sync: %w", err)
+		}
+	}
+}
+
+// writeGroup writes and syncs a group and publishes it as durable. The caller
+// owns f.
+func (l *Log) writeGroup(f *file, group []entry) error {
+	if err := l.waitDurable(group); err != nil {
+		return err
+	}
+	for _, e := range group {
+		f.add(frameTransaction, e.payload)
+		invariant.Check(f.position == e.position, "manifest: transaction %d written at position %d", e.position, f.position)
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	if err := f.sync(); err != nil {
+		return err
+	}
+
+	l.mu.Lock()
+	l.mu.durable = f.position
+	l.mu.written = f.offset
+	idle := len(l.mu.pending) == 0
+	l.mu.changed.Broadcast() // the group's callers need not wait for the mark
+	l.mu.Unlock()
+	if !idle {
+		return nil // the next group's frames make the same claim
+	}
+	return l.mark(f)
+}
+
+// mark writes, without a sync of its own, that the file has been synced to
+// here. Without it, rot in the last group could not be told from a torn tail,
+// and what the group trimmed from the write-ahead log would be gone. The caller
+// owns f.
+func (l *Log) mark(f *file) error {
+	f.add(frameMark, nil)
+	if err := f.flush(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.mu.written = f.offset
+	l.mu.Unlock()
+	return nil
+}
+
+// waitDurable returns once the write-ahead log holds what the entries need.
+func (l *Log) waitDurable(entries []entry) error {
+	var need ids.LSN
+	for _, e := range entries {
+		need = max(need, e.need)
+	}
+	if need == 0 {
+		return nil
+	}
+	invariant.Check(l.opts.WaitDurable != nil, "manifest: transaction needs lsn %d and there is no write-ahead log", need)
+	if err := l.opts.WaitDurable(need); err != nil {
+		return fmt.Errorf("write-ahead log through lsn %d: %w", need, err)
+	}
+	return nil
+}
+
+// Close syncs what is pending, aborts a running rewrite, and closes the file.
+// Later calls of Sync and Rewrite fail with ErrClosed. On a poisoned log it
+// only closes, and returns the poison. Closing twice is allowed.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.mu.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	last := l.mu.last
+	l.mu.Unlock()
+	err := l.Sync(last)
+
+	l.mu.Lock()
+	l.mu.closed = true // a running rewrite sees it at its next slice
+	l.mu.Unlock()
+	l.rewriting.Lock()
+	defer l.rewriting.Unlock()
+
+	l.mu.Lock()
+	for l.mu.writing {
+		l.mu.changed.Wait()
+	}
+	l.mu.writing = true // for ever
+	f, poisoned := l.mu.file, l.mu.err
+	l.mu.Unlock()
+	if poisoned != nil {
+		err = poisoned
+	} else {
+		// The mark becomes durable too: after a clean close all rot is found.
+		if syncErr := f.sync(); syncErr != nil {
+			err = l.poison(syncErr)
+		}
+	}
+	if closeErr := f.handle.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("close %s: %w", f.name(), closeErr)
+	}
+	if err != nil {
+		return fmt.Errorf("manifest: close: %w", err)
+	}
+	return nil
+}

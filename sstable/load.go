@@ -1,0 +1,98 @@
+package sstable
+
+import (
+	"bytes"
+	"sync"
+)
+
+// maxScratchBytes is the largest buffer that is kept for the next read of a
+// compressed block.
+const maxScratchBytes = 256 << 10
+
+// scratch holds buffers for compressed blocks on their way to being raw ones.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// load gives block number from the cache or from disk. keep says whether a block
+// that was read shall be cached.
+func (r *Reader) load(number int, keep bool) (*block, error) {
+	if e := r.blocks.get(number); e != nil {
+		return &e.block, nil
+	}
+	b, err := r.readBlock(number)
+	if err != nil {
+		return nil, err
+	}
+	e := &cacheEntry{block: b}
+	if keep {
+		e = r.blocks.put(number, e)
+	}
+	return &e.block, nil
+}
+
+// readBlock reads block number from disk and checks it in every way: checksum,
+// lengths, structure, number of rows, and that its keys lie where the index says.
+func (r *Reader) readBlock(number int) (block, error) {
+	entry := &r.index.entries[number]
+	stored := int(entry.storedBytes)
+	// A raw block stays in the buffer that it is read into.
+	if int(entry.rawBytes) == stored-partTrailerBytes {
+		return r.readInto(number, make([]byte, stored))
+	}
+	buf := scratch.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= maxScratchBytes {
+			scratch.Put(buf)
+		}
+	}()
+	*buf = grow((*buf)[:0], stored)[:stored]
+	return r.readInto(number, *buf)
+}
+
+func (r *Reader) readInto(number int, buf []byte) (block, error) {
+	entry := &r.index.entries[number]
+	if err := r.files.readAt(&r.meta, buf, entry.offset); err != nil {
+		return block{}, err
+	}
+	stored, c, err := openPart(&r.meta, entry.offset, buf)
+	if err != nil {
+		return block{}, err
+	}
+	if c == codecSnappy && int(entry.rawBytes) == len(stored) {
+		// compress never makes such a block, and the caller's choice of a buffer
+		// rests on that.
+		return block{}, r.meta.corruptf(entry.offset, "compressed block is as long as the raw one")
+	}
+	raw, err := decompress(&r.meta, entry.offset, stored, c, int(entry.rawBytes))
+	if err != nil {
+		return block{}, err
+	}
+	b, err := decodeBlock(raw)
+	if err != nil {
+		return block{}, r.meta.corruptf(entry.offset, "%w", err)
+	}
+	return b, r.checkPlacement(number, &b)
+}
+
+// checkPlacement compares a block with what the index says about it. Otherwise a
+// wrong index could hide rows that are there.
+func (r *Reader) checkPlacement(number int, b *block) error {
+	offset := r.index.entries[number].offset
+	if want := r.index.rowsOf(number, r.meta.Rows); uint64(b.rows) != want {
+		return r.meta.corruptf(offset, "block has %d rows, the index says %d", b.rows, want)
+	}
+	var space [256]byte
+	key := b.appendKey(space[:0], 0)
+	if number == 0 {
+		if !bytes.Equal(key, r.meta.Smallest) {
+			return r.meta.corruptf(offset, "table begins with key %q, its properties say %q", key, r.meta.Smallest)
+		}
+	} else if r.index.compareSeparator(number-1, key) >= 0 {
+		return r.meta.corruptf(offset, "block begins with key %q, which belongs before it", key)
+	}
+	key = b.appendKey(key[:0], b.rows-1)
+	last := number == len(r.index.entries)-1
+	if c := r.index.compareSeparator(number, key); c < 0 || last && c != 0 {
+		return r.meta.corruptf(offset, "block ends with key %q, which the index does not allow", key)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package model
+
+import (
+	"go/parser"
+	"go/token"
+	"math/rand/v2"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An oracle that borrowed from the engine would repeat its mistakes.
+func TestTheOracleImportsOnlyTheStandardLibrary(t *testing.T) {
+	files, err := os.ReadDir(".")
+	require.NoError(t, err)
+	parsed := 0
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, i := range tree.Imports {
+			path, err := strconv.Unquote(i.Path.Value)
+			require.NoError(t, err)
+			require.NotContains(t, strings.SplitN(path, "/", 2)[0], ".", "%s imports %s", f.Name(), path)
+		}
+		parsed++
+	}
+	require.Greater(t, parsed, 3)
+}
+
+func TestMapAgreesWithABuiltinMap(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var m Map[int]
+	plain := map[string]int{}
+	type version struct {
+		m    Map[int]
+		want map[string]int
+	}
+	var old []version
+	for i := range 4000 {
+		key := strconv.Itoa(rng.IntN(200))
+		switch rng.IntN(10) {
+		case 0, 1, 2:
+			m = m.Delete(key)
+			delete(plain, key)
+		case 3:
+			upper := strconv.Itoa(rng.IntN(200))
+			m = m.DeleteRange(key, upper)
+			for k := range plain {
+				if key <= k && k < upper {
+					delete(plain, k)
+				}
+			}
+		default:
+			m = m.Set(key, i)
+			plain[key] = i
+		}
+		if i%200 == 0 {
+			copied := map[string]int{}
+			for k, v := range plain {
+				copied[k] = v
+			}
+			old = append(old, version{m, copied})
+		}
+	}
+	old = append(old, version{m, plain})
+	for _, v := range old {
+		keys := make([]string, 0, len(v.want))
+		for k := range v.want {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		require.Equal(t, keys, v.m.Keys())
+		require.Equal(t, len(keys), v.m.Len())
+		for i, k := range keys {
+			at, value := v.m.At(i)
+			require.Equal(t, k, at)
+			require.Equal(t, v.want[k], value)
+			require.Equal(t, i, v.m.Rank(k))
+			found, ok := v.m.Get(k)
+			require.True(t, ok)
+			require.Equal(t, v.want[k], found)
+		}
+		lower, upper := "120", "17"
+		within := v.m.Within(Range{Lower: &lower, Upper: &upper}).Keys()
+		from, to := sort.SearchStrings(keys, lower), sort.SearchStrings(keys, upper)
+		require.Equal(t, keys[from:to], within)
+	}
+}
+
+func TestAForkIsItsParentAtTheForkPointPlusItsOwnWrites(t *testing.T) {
+	s := New()
+	must := func(next State, err error) State {
+		t.Helper()
+		require.NoError(t, err)
+		return next
+	}
+	s = must(s.Put("main", "a", "1"))
+	s = must(s.Fork("main", "child"))
+	s = must(s.Put("main", "a", "2"))
+	s = must(s.Put("child", "b", "3"))
+	s = must(s.Snapshot("child", "kept"))
+	s = must(s.Delete("child", "a"))
+	s = must(s.Drop("main"))
+	_, err := s.Drop("child")
+	require.ErrorIs(t, err, ErrLastFork)
+	_, err = s.Get("child", "a")
+	require.ErrorIs(t, err, ErrKeyNotFound)
+	value, err := s.GetSnapshot("kept", "a")
+	require.NoError(t, err)
+	require.Equal(t, "1", value)
+	s = must(s.ForkSnapshot("kept", "main"))
+	s = must(s.Reset("child", "main"))
+	value, err = s.Get("child", "a")
+	require.NoError(t, err)
+	require.Equal(t, "1", value)
+	require.Empty(t, Diff(s.View(), s.View()))
+	before := s
+	s = must(s.Put("child", "a", "9"))
+	require.Equal(t, `fork child: key "a" holds "9", want "1"`, Diff(s.View(), before.View()))
+}

@@ -1,0 +1,66 @@
+package ops
+
+import "github.com/tinedb/tine/fuzz/model"
+
+// Apply gives the state after a mutating operation, or the error with which the
+// store must refuse it. Other operations leave the state as it is.
+func Apply(s model.State, op Op) (model.State, error) {
+	switch op.Kind {
+	case Put:
+		return s.Put(op.Fork, op.Key, Value(op.Fork, op.N, op.Key, op.Size))
+	case Delete:
+		return s.Delete(op.Fork, op.Key)
+	case DeleteRange:
+		return s.DeleteRange(op.Fork, *op.Range.Lower, *op.Range.Upper)
+	case Batch:
+		return applyBatch(s, op)
+	case Fork:
+		return s.Fork(op.Fork, op.Name)
+	case ForkSnapshot:
+		return s.ForkSnapshot(op.Fork, op.Name)
+	case Snapshot:
+		return s.Snapshot(op.Fork, op.Name)
+	case RenameSnapshot:
+		return s.RenameSnapshot(op.Fork, op.Name)
+	case DropSnapshot:
+		return s.DropSnapshot(op.Fork)
+	case Drop:
+		return s.Drop(op.Fork)
+	case Rename:
+		return s.Rename(op.Fork, op.Name)
+	case Reset:
+		return s.Reset(op.Fork, op.Name)
+	case ResetSnapshot:
+		return s.ResetToSnapshot(op.Fork, op.Name)
+	}
+	return s, nil
+}
+
+// applyBatch does all writes of a batch or none. The forks are looked for before
+// anything is written, as a caller must who holds no handles.
+func applyBatch(s model.State, op Op) (model.State, error) {
+	for _, w := range op.Writes {
+		if _, ok := s.Forks.Get(w.Fork); !ok {
+			return s, model.ErrForkNotFound
+		}
+	}
+	next := s
+	for i, w := range op.Writes {
+		var err error
+		if w.Delete {
+			next, err = next.Delete(w.Fork, w.Key)
+		} else {
+			next, err = next.Put(w.Fork, w.Key, w.Value(op, i))
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	return next, nil
+}
+
+// Value is what the i-th write of a batch writes. The place in the batch is part
+// of the name of the fork in it, so that two writes of one key differ.
+func (w Write) Value(op Op, i int) string {
+	return Value(w.Fork+"#"+string(rune('a'+i%26)), op.N, w.Key, w.Size)
+}

@@ -1,0 +1,41 @@
+package ops
+
+// Profile says what a Generator draws.
+type Profile struct {
+	Keys       int     // how many different keys there are
+	ValueBytes int     // the longest value
+	Forks      int     // the most forks alive at a time, but for a chain
+	Snapshots  int     // the most snapshots alive at a time
+	Iters      int     // the most iterators held at a time
+	NoSync     float64 // the share of writes that ask for no sync
+	Wrong      float64 // the share of operations on names that are not there
+	Chain      int     // the longest chain of forks drawn at once; 0: none
+	Weights    map[Kind]int
+}
+
+// Everyday is a mixture of everything, for long runs.
+func Everyday() Profile {
+	return Profile{
+		Keys: 96, ValueBytes: 160, Forks: 16, Snapshots: 6, Iters: 5, NoSync: 0.5, Wrong: 0.02, Chain: 90,
+		Weights: map[Kind]int{
+			Put: 300, Delete: 120, Batch: 60, Get: 120, GetSnapshot: 20, Scan: 40, ScanSnapshot: 8,
+			OpenIter: 24, WalkIter: 60, CloseIter: 10,
+			Fork: 50, ForkSnapshot: 12, Snapshot: 12, RenameSnapshot: 2, DropSnapshot: 10,
+			Drop: 45, Rename: 8, Reset: 10, ResetSnapshot: 5,
+			Flush: 10, Compact: 5, Settle: 3, Sync: 6, Reopen: 3, Verify: 4, Check: 4,
+		},
+	}
+}
+
+// Crashing is short lists in which nearly every operation changes something, for
+// runs that are stopped at each of their calls.
+func Crashing() Profile {
+	return Profile{
+		Keys: 12, ValueBytes: 90, Forks: 6, Snapshots: 3, Iters: 2, NoSync: 0.5, Chain: 8,
+		Weights: map[Kind]int{
+			Put: 30, Delete: 14, Batch: 12, Fork: 16, ForkSnapshot: 5, Snapshot: 6, RenameSnapshot: 1,
+			DropSnapshot: 4, Drop: 11, Rename: 3, Reset: 6, ResetSnapshot: 2,
+			OpenIter: 2, CloseIter: 1, Flush: 9, Compact: 5, Sync: 3, Reopen: 3,
+		},
+	}
+}

@@ -1,0 +1,211 @@
+package memtable
+
+import (
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/iterator"
+)
+
+// iter walks a memtable as it was at an LSN. It works on a copy of one leaf's
+// refs and takes the memtable's lock only to copy the next, so that a step costs
+// no lock and a writer waits for a copy of half a KiB at most.
+//
+// Why the picture stands still although the copy gets old: whatever is added
+// after the copy has a higher LSN than the iterator's and would be passed over.
+// Keys are never removed, so a key of the copy can always be found again, and
+// from it the way on, when leaves have been split meanwhile.
+type iter struct {
+	m  *Memtable
+	at ids.LSN
+
+	chunks chunks // resolves refs[:count]
+	leaf   *leaf  // that refs were copied from; nil if from the flat form
+	splits uint64 // of the tree when they were copied
+	count  int
+	slot   int // in refs; the current row iff valid
+	row    entry
+	valid  bool
+
+	refs [fanout]ref
+}
+
+// NewIter walks each key's newest version at or before at; keys that are younger
+// do not appear, and tombstones do. Adds may go on: they must have LSNs above
+// at, or have happened before the call. Key and Value stay good for ever. It
+// costs one allocation of about 700 bytes, and no lock until the first move.
+func (m *Memtable) NewIter(at ids.LSN) iterator.Iterator { return m.newIter(at) }
+
+func (m *Memtable) newIter(at ids.LSN) *iter { return &iter{m: m, at: at} }
+
+func (it *iter) First() bool {
+	it.m.mu.RLock()
+	if t := it.m.tree; t != nil {
+		it.copyLeaf(t.first, 0)
+	} else {
+		it.copyFlat(0)
+	}
+	it.m.mu.RUnlock()
+	return it.forward()
+}
+
+func (it *iter) Last() bool {
+	it.m.mu.RLock()
+	if t := it.m.tree; t != nil {
+		it.copyLeaf(t.last, int(t.last.count)-1)
+	} else {
+		it.copyFlat(len(it.m.flat) - 1)
+	}
+	it.m.mu.RUnlock()
+	return it.backward()
+}
+
+func (it *iter) SeekGE(key []byte) bool {
+	it.seek(key)
+	return it.forward()
+}
+
+func (it *iter) SeekLT(key []byte) bool {
+	it.seek(key)
+	it.slot--
+	return it.backward()
+}
+
+func (it *iter) Next() bool {
+	if !it.valid {
+		return false
+	}
+	it.slot++
+	return it.forward()
+}
+
+func (it *iter) Prev() bool {
+	if !it.valid {
+		return false
+	}
+	it.slot--
+	return it.backward()
+}
+
+func (it *iter) Valid() bool         { return it.valid }
+func (it *iter) Key() []byte         { return it.row.key }
+func (it *iter) Kind() iterator.Kind { return it.row.kind }
+func (it *iter) Value() []byte       { return it.row.value }
+func (it *iter) Error() error        { return nil }
+
+func (it *iter) Close() error {
+	it.valid, it.count = false, 0
+	it.chunks, it.leaf, it.row = nil, nil, entry{}
+	return nil
+}
+
+// forward moves to the first visible row from slot on.
+func (it *iter) forward() bool {
+	for {
+		for ; it.slot < it.count; it.slot++ {
+			if it.row, it.valid = it.m.version(it.chunks, it.refs[it.slot], it.at); it.valid {
+				return true
+			}
+		}
+		if !it.copyNext() {
+			it.valid = false
+			return false
+		}
+	}
+}
+
+// backward moves to the last visible row up to slot.
+func (it *iter) backward() bool {
+	for {
+		for ; it.slot >= 0; it.slot-- {
+			if it.row, it.valid = it.m.version(it.chunks, it.refs[it.slot], it.at); it.valid {
+				return true
+			}
+		}
+		if !it.copyPrev() {
+			it.valid = false
+			return false
+		}
+	}
+}
+
+// seek copies the leaf where key belongs; slot is that of the first key at or
+// after it, or count.
+func (it *iter) seek(key []byte) {
+	m := it.m
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.tree == nil {
+		at, _ := searchFlat(m.published, m.flat, key)
+		it.copyFlat(at)
+		return
+	}
+	l := m.tree.leafFor(m.published, key)
+	at, _ := l.search(m.published, key)
+	it.copyLeaf(l, at)
+}
+
+// copyNext goes on to the leaf behind the copied refs. It is false at the end;
+// the flat form is always copied whole, so what was added since is younger.
+func (it *iter) copyNext() bool {
+	if it.leaf == nil {
+		return false
+	}
+	m := it.m
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	l, slot := it.leaf.next, 0
+	if m.tree.splits != it.splits {
+		edge := it.chunks.key(it.refs[it.count-1])
+		l = m.tree.leafFor(m.published, edge)
+		at, _ := l.search(m.published, edge)
+		slot = at + 1
+		if slot == int(l.count) {
+			l, slot = l.next, 0
+		}
+	}
+	if l == nil {
+		return false
+	}
+	it.copyLeaf(l, slot)
+	return true
+}
+
+// copyPrev goes on to the leaf before the copied refs. It is false at the end.
+func (it *iter) copyPrev() bool {
+	if it.leaf == nil {
+		return false
+	}
+	m := it.m
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	l, slot := it.leaf.prev, 0
+	if m.tree.splits != it.splits {
+		edge := it.chunks.key(it.refs[0])
+		l = m.tree.leafFor(m.published, edge)
+		slot, _ = l.search(m.published, edge)
+		if slot == 0 {
+			l = l.prev
+		}
+	}
+	if l == nil {
+		return false
+	}
+	if slot == 0 {
+		slot = int(l.count)
+	}
+	it.copyLeaf(l, slot-1)
+	return true
+}
+
+func (it *iter) copyLeaf(l *leaf, slot int) {
+	it.leaf, it.splits = l, it.m.tree.splits
+	it.chunks = it.m.published
+	it.count = copy(it.refs[:], l.refs[:l.count])
+	it.slot = slot
+}
+
+func (it *iter) copyFlat(slot int) {
+	it.leaf = nil
+	it.chunks = it.m.published
+	it.count = copy(it.refs[:], it.m.flat)
+	it.slot = slot
+}

@@ -1,0 +1,273 @@
+package memtable
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/iterator/itertest"
+)
+
+func TestIteratorConforms(t *testing.T) {
+	for _, n := range []int{0, 1, 2, flatMax, flatMax + 1, fanout, fanout + 1, 5000} {
+		t.Run(fmt.Sprintf("%d keys added in random order", n), func(t *testing.T) {
+			rows := itertest.Rows(n, 1)
+			m := New()
+			for i, at := range rand.New(rand.NewPCG(1, 1)).Perm(n) {
+				m.Add(ids.LSN(i+1), rows[at].Key, rows[at].Kind, rows[at].Value)
+			}
+			checkStructure(t, m)
+			itertest.Run(t, rows, func() iterator.Iterator { return m.NewIter(MaxLSN) })
+		})
+		t.Run(fmt.Sprintf("%d keys with younger versions and keys around them", n), func(t *testing.T) {
+			rows := itertest.Rows(n, 2)
+			m := New()
+			for i, row := range rows {
+				m.Add(1, row.Key, iterator.Set, []byte("older"))
+				m.Add(ids.LSN(i+2), row.Key, row.Kind, row.Value)
+			}
+			at := ids.LSN(n + 2)
+			for _, row := range rows {
+				m.Add(at+1, row.Key, iterator.Set, []byte("younger"))
+				m.Add(at+1, append(bytes.Clone(row.Key), 'x'), iterator.Set, []byte("younger"))
+			}
+			checkStructure(t, m)
+			itertest.Run(t, rows, func() iterator.Iterator { return m.NewIter(at) })
+		})
+	}
+}
+
+func TestKeysThatHeadsCannotTellApart(t *testing.T) {
+	long := bytes.Repeat([]byte("p"), 300)
+	var keys [][]byte
+	for i := range 300 {
+		zeros := bytes.Repeat([]byte{0}, i)
+		keys = append(keys,
+			zeros,                               // padding of a head looks like these
+			append(bytes.Clone(long), zeros...), // so do these behind a prefix
+			append(append(bytes.Clone(long), zeros...), 1),
+			bytes.Repeat([]byte{0xff}, i+1))
+	}
+	keys = append(keys, bytes.Repeat([]byte("k"), MaxKeyBytes), append(bytes.Repeat([]byte("k"), MaxKeyBytes-1), 'j'))
+	for seed := range uint64(5) {
+		h := newHistory()
+		rng := rand.New(rand.NewPCG(seed, seed))
+		for _, i := range rng.Perm(len(keys)) {
+			h.add(keys[i], iterator.Set, fmt.Appendf(nil, "%d", i))
+		}
+		checkStructure(t, h.m)
+		h.checkGets(t, h.lsn)
+		rows := h.rows(h.lsn)
+		if seed == 0 {
+			itertest.Run(t, rows, func() iterator.Iterator { return h.m.NewIter(MaxLSN) })
+		}
+		require.Equal(t, rows, collect(h.m.NewIter(MaxLSN)))
+	}
+}
+
+func TestKeysInRisingAndFallingOrderAndInStretches(t *testing.T) {
+	const n = 20000
+	for _, c := range []struct {
+		name  string
+		order func(i int) int
+		fill  float64 // the least average filling of a leaf
+	}{
+		{"rising", func(i int) int { return i }, 0.99},
+		{"falling", func(i int) int { return n - 1 - i }, 0.45},
+		{"from the middle outwards", func(i int) int { return n/2 + (i+1)/2*(1-i%2*2) }, 0.45},
+		{"ten rising stretches in turn", func(i int) int { return i%10*(n/10) + i/10 }, 0.45},
+		{"scattered", func(i int) int { return i * 7919 % n }, 0.6},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := New()
+			for i := range n {
+				m.Add(ids.LSN(i), fmt.Appendf(nil, "user%09d", c.order(i)), iterator.Set, nil)
+			}
+			require.Equal(t, n, m.Len())
+			leaves := checkStructure(t, m)
+			require.Greater(t, float64(n)/float64(leaves*fanout), c.fill)
+			it := m.NewIter(MaxLSN)
+			i := 0
+			for ok := it.First(); ok; ok = it.Next() {
+				require.Equal(t, fmt.Sprintf("user%09d", i), string(it.Key()))
+				i++
+			}
+			require.Equal(t, n, i)
+		})
+	}
+}
+
+func TestOfTwoAddsWithOneLSNTheLaterCounts(t *testing.T) {
+	m := New()
+	key := []byte("k")
+	m.Add(5, key, iterator.Set, []byte("a"))
+	m.Add(7, key, iterator.Set, []byte("b"))
+	m.Add(7, key, iterator.Tombstone, nil)
+	m.Add(7, key, iterator.Set, []byte("c"))
+	for at, want := range map[ids.LSN]string{4: "", 5: "a", 6: "a", 7: "c", MaxLSN: "c"} {
+		value, _, found := m.Get(key, at)
+		require.Equal(t, want != "", found, "at %d", at)
+		require.Equal(t, want, string(value), "at %d", at)
+	}
+	require.Equal(t, 1, m.Len())
+}
+
+func TestAddCopiesAndGetGivesMemoryThatStays(t *testing.T) {
+	m := New()
+	key, value := []byte("key"), []byte("value")
+	m.Add(1, key, iterator.Set, value)
+	copy(key, "xxx")
+	copy(value, "xxxxx")
+	got, kind, found := m.Get([]byte("key"), 1)
+	require.True(t, found)
+	require.Equal(t, iterator.Set, kind)
+	require.Equal(t, "value", string(got))
+	_ = append(got, "overwrites the next entry?"...)
+	for i := range 1000 {
+		m.Add(ids.LSN(i+1), []byte("key"), iterator.Set, fmt.Appendf(nil, "other %d", i))
+	}
+	require.Equal(t, "value", string(got))
+	again, _, _ := m.Get([]byte("key"), 500)
+	require.Equal(t, "other 499", string(again))
+}
+
+func TestLargeRows(t *testing.T) {
+	m := New()
+	var want []iterator.Row
+	for i, size := range []int{0, 1, 100, 70 << 10, 300 << 10, 1 << 20, 5 << 20, 10, MaxValueBytes, 200} {
+		row := iterator.Row{Key: fmt.Appendf(nil, "k%d", i), Kind: iterator.Set, Value: bytes.Repeat([]byte{byte(i)}, size)}
+		want = append(want, row)
+		m.Add(ids.LSN(i), row.Key, row.Kind, row.Value)
+	}
+	got := collect(m.NewIter(MaxLSN))
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.True(t, bytes.Equal(want[i].Value, got[i].Value), "row %d", i)
+	}
+	require.Less(t, m.Bytes(), int64(MaxValueBytes+9<<20), "a large value must not make other chunks large")
+}
+
+func TestMistakesOfTheEnginePanic(t *testing.T) {
+	for name, add := range map[string]func(m *Memtable){
+		"an LSN that falls":        func(m *Memtable) { m.Add(2, []byte("a"), iterator.Set, nil); m.Add(1, []byte("b"), iterator.Set, nil) },
+		"a key that is too long":   func(m *Memtable) { m.Add(1, make([]byte, MaxKeyBytes+1), iterator.Set, nil) },
+		"a value that is too long": func(m *Memtable) { m.Add(1, nil, iterator.Set, make([]byte, MaxValueBytes+1)) },
+		"a tombstone with a value": func(m *Memtable) { m.Add(1, nil, iterator.Tombstone, []byte("v")) },
+		"an Add to a merged one":   func(m *Memtable) { Merge(m, New()).Add(1, []byte("a"), iterator.Set, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() { require.IsType(t, invariant.Violation(""), recover()) }()
+			add(New())
+		})
+	}
+}
+
+func TestBytesOfSmallMemtables(t *testing.T) {
+	require.Less(t, unsafe.Sizeof(Memtable{}), uintptr(200))
+	require.Equal(t, 1024, int(unsafe.Sizeof(leaf{}))/8*8+8, "a leaf fills its size class")
+	value := bytes.Repeat([]byte("v"), 100)
+	for _, c := range []struct {
+		keys  int
+		least int64
+		most  int64
+	}{
+		{0, 100, 200},
+		{1, 250, 400},
+		{2, 400, 700},
+		{10, 1500, 3000},
+		{17, 3500, 6500},
+		{1000, 132000, 310000},
+		{50000, 6_600_000, 9_200_000},
+	} {
+		m := New()
+		last := m.Bytes()
+		for i := range c.keys {
+			m.Add(ids.LSN(i), fmt.Appendf(nil, "user%012d", i), iterator.Set, value)
+			require.GreaterOrEqual(t, m.Bytes(), last)
+			last = m.Bytes()
+		}
+		require.GreaterOrEqual(t, m.Bytes(), c.least, "%d keys", c.keys)
+		require.LessOrEqual(t, m.Bytes(), c.most, "%d keys", c.keys)
+	}
+}
+
+// collect reads all rows of it, copies them and closes it.
+func collect(it iterator.Iterator) []iterator.Row {
+	var rows []iterator.Row
+	for ok := it.First(); ok; ok = it.Next() {
+		rows = append(rows, iterator.Row{Key: bytes.Clone(it.Key()), Kind: it.Kind(), Value: bytes.Clone(it.Value())})
+	}
+	it.Close()
+	return rows
+}
+
+// checkStructure asserts the invariants of the tree, and returns its number of
+// leaves.
+func checkStructure(t *testing.T, m *Memtable) (leaves int) {
+	t.Helper()
+	if m.tree == nil {
+		require.Len(t, m.flat, m.keys)
+		return 0
+	}
+	require.Nil(t, m.flat)
+	c := m.published
+	checkSlots := func(s *slots, lower, upper []byte) {
+		for i := range int(s.count) {
+			key := c.key(s.refs[i])
+			require.Equal(t, head(key, int(s.prefixBytes)), s.heads[i])
+			require.GreaterOrEqual(t, sharedBytes(key, c.key(s.refs[0])), int(s.prefixBytes))
+			require.True(t, lower == nil || bytes.Compare(key, lower) >= 0)
+			require.True(t, upper == nil || bytes.Compare(key, upper) < 0)
+			require.True(t, i == 0 || bytes.Compare(c.key(s.refs[i-1]), key) < 0)
+		}
+	}
+	keys := 0
+	var before *leaf
+	depthOfLeaves := -1
+	checkLeaf := func(l *leaf, depth int, lower, upper []byte) {
+		require.Positive(t, l.count)
+		require.True(t, l.prev == before)
+		require.True(t, before == nil || before.next == l)
+		if depthOfLeaves < 0 {
+			depthOfLeaves = depth
+			require.True(t, m.tree.first == l)
+		}
+		require.Equal(t, depthOfLeaves, depth)
+		checkSlots(&l.slots, lower, upper)
+		keys += int(l.count)
+		before = l
+		leaves++
+	}
+	var checkInner func(n *inner, depth int, lower, upper []byte)
+	checkInner = func(n *inner, depth int, lower, upper []byte) {
+		checkSlots(&n.slots, lower, upper)
+		for i := range int(n.count) + 1 {
+			lo, hi := lower, upper
+			if i > 0 {
+				lo = c.key(n.refs[i-1])
+			}
+			if i < int(n.count) {
+				hi = c.key(n.refs[i])
+			}
+			if n.leaves != nil {
+				checkLeaf(n.leaves[i], depth+1, lo, hi)
+			} else {
+				checkInner(n.inners[i], depth+1, lo, hi)
+			}
+		}
+	}
+	if m.tree.root == nil {
+		checkLeaf(m.tree.first, 0, nil, nil)
+	} else {
+		checkInner(m.tree.root, 0, nil, nil)
+	}
+	require.True(t, m.tree.last == before && before.next == nil)
+	require.Equal(t, m.keys, keys)
+	return leaves
+}

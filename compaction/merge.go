@@ -1,0 +1,81 @@
+package compaction
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/iterator"
+)
+
+// stopRows is how many rows are merged between two questions whether to stop.
+const stopRows = 256
+
+// Result counts the rows of one merge. RowsIn is RowsOut + Shadowed +
+// TombstonesDropped; all four are counted apart from each other.
+type Result struct {
+	RowsIn            uint64 // read from the inputs
+	RowsOut           uint64 // written, tombstones included
+	Shadowed          uint64 // not written because a newer input has the key
+	TombstonesDropped uint64 // not written because nothing is there to hide
+}
+
+// Merge copies the rows of inputs, newest first, into the current run of out:
+// one row a key, from the newest input that has it. With one input it is a
+// flush. It closes the inputs, and leaves ending the run to the caller.
+//
+// absent tells whether nothing older than the inputs can hold a key: then its
+// tombstone is dropped. It is asked once for each tombstone that is not
+// shadowed; nil keeps them all. When in doubt it must say false. stop is asked
+// every few hundred rows, and its error ends the merge; nil never ends it.
+//
+// After an error out holds a part of the rows and is to be discarded. Cost: one
+// comparison a row while one input leads.
+func Merge(inputs []iterator.Iterator, out *Output, absent func(key []byte) (bool, error), stop func() error) (Result, error) {
+	t := newTally(inputs)
+	m := iterator.NewMerge(t.iterators())
+	res, err := mergeRows(m, t, out, absent, stop)
+	if closeErr := m.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("merge: close the inputs: %w", closeErr)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
+}
+
+func mergeRows(m *iterator.Merge, t *tally, out *Output, absent func(key []byte) (bool, error), stop func() error) (Result, error) {
+	var res Result
+	before := out.rows
+	untilStop := 0
+	for ok := m.First(); ok; ok = m.Next() {
+		if untilStop--; untilStop < 0 && stop != nil {
+			if err := stop(); err != nil {
+				return res, err
+			}
+			untilStop = stopRows
+		}
+		key, kind := m.Key(), m.Kind()
+		t.lead(m.Source(), key)
+		if kind == iterator.Tombstone && absent != nil {
+			gone, err := absent(key)
+			if err != nil {
+				return res, fmt.Errorf("merge: look below a tombstone: %w", err)
+			}
+			if gone {
+				res.TombstonesDropped++
+				continue
+			}
+		}
+		if err := out.Add(key, kind, m.Value()); err != nil {
+			return res, err
+		}
+	}
+	if err := m.Error(); err != nil {
+		return res, fmt.Errorf("merge: read: %w", err)
+	}
+	res.RowsIn, res.Shadowed, res.RowsOut = t.rows(), t.shadowed, out.rows-before
+	invariant.Check(res.RowsIn == res.RowsOut+res.Shadowed+res.TombstonesDropped,
+		"merge: %d rows in, but %d out, %d shadowed and %d tombstones dropped",
+		res.RowsIn, res.RowsOut, res.Shadowed, res.TombstonesDropped)
+	return res, nil
+}

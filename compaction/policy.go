@@ -1,0 +1,66 @@
+package compaction
+
+// Policy is what the picker aims at. A zero field means its default.
+//
+// Each bound holds for every path that begins at an entered node, once the
+// picker is at rest and no job holds a claim.
+type Policy struct {
+	// MaxMemory bounds the memtables that lie on a path with no table between
+	// them. Lower: faster reads, more copying. Default 4.
+	MaxMemory int
+	// MaxRuns bounds the runs in tables on a path above its oldest run, the base.
+	// Lower: faster reads, more rewriting: a chain of 10 000 forks, all kept,
+	// rewrites a row about 7 times at 8 and 16 times at 4. Default 8.
+	MaxRuns int
+	// MaxNodes bounds the nodes of a path. The two bounds above nearly always
+	// keep it; it matters where tables and memtables alternate. Default 32.
+	MaxNodes int
+	// MinMerge is how many neighbouring runs of similar size, with no branch
+	// point among them, are merged. Default 4.
+	MinMerge int
+	// MaxSizeRatio is how many times larger than the largest newer one a run may
+	// be to count as of similar size. Default 2.
+	MaxSizeRatio float64
+	// MaxSpaceRatio is the share of the base that the runs above it may reach
+	// before all are merged into it, if no branch point lies among them. Lower:
+	// less garbage, more rewriting. Default 0.5.
+	MaxSpaceRatio float64
+	// MaxTombstoneRatio is the share of the rows that may be tombstones where a
+	// merge down to the root would drop them. Default 0.25.
+	MaxTombstoneRatio float64
+}
+
+// DefaultPolicy gives the defaults, written out.
+func DefaultPolicy() Policy {
+	return Policy{
+		MaxMemory: 4, MaxRuns: 8, MaxNodes: 32,
+		MinMerge: 4, MaxSizeRatio: 2,
+		MaxSpaceRatio: 0.5, MaxTombstoneRatio: 0.25,
+	}
+}
+
+func (p Policy) withDefaults() Policy {
+	d := DefaultPolicy()
+	if p.MaxMemory > 0 {
+		d.MaxMemory = p.MaxMemory
+	}
+	if p.MaxRuns > 0 {
+		d.MaxRuns = p.MaxRuns
+	}
+	if p.MaxNodes > 0 {
+		d.MaxNodes = p.MaxNodes
+	}
+	if p.MinMerge > 0 {
+		d.MinMerge = max(p.MinMerge, 2) // one run is never merged with itself
+	}
+	if p.MaxSizeRatio > 0 {
+		d.MaxSizeRatio = p.MaxSizeRatio
+	}
+	if p.MaxSpaceRatio > 0 {
+		d.MaxSpaceRatio = p.MaxSpaceRatio
+	}
+	if p.MaxTombstoneRatio > 0 {
+		d.MaxTombstoneRatio = p.MaxTombstoneRatio
+	}
+	return d
+}

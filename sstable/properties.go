@@ -85,6 +85,11 @@ func decodeProperties(payload []byte) (Properties, error) {
 // matches says in what the table differs from what the manifest says about it,
 // nil if in nothing.
 func (p *Properties) matches(m *Meta) error {
+	if p.ID == m.ID && p.TotalBytes == m.Length && p.Rows == m.Rows && p.Tombstones == m.Tombstones &&
+		p.KeyBytes == m.KeyBytes && p.ValueBytes == m.ValueBytes &&
+		bytes.Equal(p.Smallest, m.Smallest) && bytes.Equal(p.Largest, m.Largest) {
+		return nil
+	}
 	for _, f := range []struct {
 		name        string
 		table, meta uint64
@@ -100,8 +105,5 @@ func (p *Properties) matches(m *Meta) error {
 			return fmt.Errorf("table's %s is %d, the manifest says %d", f.name, f.table, f.meta)
 		}
 	}
-	if !bytes.Equal(p.Smallest, m.Smallest) || !bytes.Equal(p.Largest, m.Largest) {
-		return fmt.Errorf("table reaches from %q to %q, the manifest says %q to %q", p.Smallest, p.Largest, m.Smallest, m.Largest)
-	}
-	return nil
+	return fmt.Errorf("table reaches from %q to %q, the manifest says %q to %q", p.Smallest, p.Largest, m.Smallest, m.Largest)
 }

@@ -11,8 +11,7 @@ import (
 
 // Create writes a new manifest that holds state and nothing else, points
 // CURRENT at it, and returns the log that goes on in it; whatever CURRENT named
-// before is removed, with every other manifest of a lower number. It serves a
-// new store and every open: a file with a torn tail is never appended to.
+// before is removed, with every other manifest. It serves a new store and every open: a file with a torn tail is never appended to.
 //
 // Create takes ownership of state, which Check must accept. If it fails before
 // CURRENT is replaced, the directory is as before, and a full disk wraps
@@ -39,7 +38,7 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 		_ = f.handle.Close() // CURRENT may name the file: it stays
 		return nil, fmt.Errorf("manifest: create: %w", err)
 	}
-	l.removeOlder(f.number)
+	l.removeOthers(f.number)
 	l.mu.file, l.mu.number = f, f.number
 	l.mu.base, l.mu.written = f.offset, f.offset
 	return l, nil
@@ -69,16 +68,16 @@ func (l *Log) finishBase(f *file) error {
 	return f.sync()
 }
 
-// removeOlder removes the manifests that CURRENT no longer names: the one
-// before, and what crashes left. Errors do not matter, the next Create tries
-// again; a higher number is not ours to judge.
-func (l *Log) removeOlder(number ids.FileNum) {
+// removeOthers removes the manifests that CURRENT, now durable, does not name:
+// the one before, and what crashes left. Errors do not matter, the next Create
+// tries again.
+func (l *Log) removeOthers(number ids.FileNum) {
 	names, err := l.fs.List(l.dir)
 	if err != nil {
 		return
 	}
 	for _, name := range names {
-		if kind, n := ids.ParseFileName(name); kind == ids.FileManifest && n < number {
+		if kind, n := ids.ParseFileName(name); kind == ids.FileManifest && n != number {
 			_ = l.fs.Remove(path.Join(l.dir, name))
 		}
 	}

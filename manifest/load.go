@@ -28,7 +28,11 @@ type Info struct {
 // Load reads CURRENT and the manifest that it names, and changes nothing. A
 // torn tail is cut, in memory only. Damage, and a state that Check refuses,
 // give a CorruptError; a file in a newer format wraps errs.ErrNewerFormat; a
-// directory without a store gives ErrNoStore. Memory: the state, and a buffer
+// directory without a store gives ErrNoStore.
+//
+// What Load found need not be durable: if only the process died, it reads bytes
+// that a power loss may still take. So nothing may be unlinked or trimmed
+// because of this state before Create has made it durable. Memory: the state, and a buffer
 // of a few hundred KiB or the longest frame.
 func Load(fsys vfs.FS, dir string) (*State, Info, error) {
 	state := NewState()

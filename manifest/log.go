@@ -32,8 +32,8 @@ type Options struct {
 	// WaitDurable returns once the write-ahead log is durable through the given
 	// LSN. Nil if no transaction needs any. Called without any lock held.
 	WaitDurable func(ids.LSN) error
-	// OnFailure is called once, without any lock held, when the log is poisoned.
-	// May be nil.
+	// OnFailure is called once, without the log's lock held, when the log is
+	// poisoned. It must not call Sync, Rewrite or Close. May be nil.
 	OnFailure func(error)
 	// RewriteBytes is how many bytes of transactions behind the base make
 	// NeedsRewrite ask for a rewrite; 0 means 4 MiB or the length of the base,
@@ -67,6 +67,7 @@ type Log struct {
 		pending []entry // appended, not in the file yet
 		last    Position
 		durable Position
+		need    ids.LSN // highest that any transaction so far needs of the write-ahead log
 
 		writing bool  // somebody owns file
 		file    *file // to be touched by the owner only
@@ -85,8 +86,7 @@ type Log struct {
 // entry is one transaction on its way to the file.
 type entry struct {
 	position Position
-	need     ids.LSN // the write-ahead log must be durable through it first
-	payload  []byte  // never changed
+	payload  []byte // never changed
 }
 
 // Append gives the transaction its place, makes it the state, and keeps it in
@@ -116,7 +116,8 @@ func (l *Log) Append(t *Transaction, need ids.LSN) Position {
 	if l.mu.err != nil || l.mu.closed {
 		return l.mu.last
 	}
-	e := entry{position: l.mu.last, need: need, payload: payload}
+	l.mu.need = max(l.mu.need, need)
+	e := entry{position: l.mu.last, payload: payload}
 	l.mu.pending = append(l.mu.pending, e)
 	if l.mu.capture {
 		l.mu.captured = append(l.mu.captured, e)

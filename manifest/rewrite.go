@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 )
 
@@ -26,8 +27,9 @@ const (
 //  3. Write the transactions since the noted position, whole and in order.
 //     After-images may be repeated, so what the slices hold too early comes
 //     right, once every transaction that a slice may have seen is written.
-//  4. When few are left, own the writing: write the rest, sync, point CURRENT at
-//     the file, and go on in it.
+//  4. When few are left, own the writing: wait until the write-ahead log is
+//     durable through all that the slices may have seen, write the rest, sync,
+//     point CURRENT at the file, and go on in it.
 //
 // A failure before CURRENT is replaced is a clean refusal: the new file is
 // removed, the log goes on in the old one, and a full disk wraps
@@ -89,27 +91,30 @@ func (l *Log) healthyLocked() error {
 	return nil
 }
 
-// takeCaptured hands over the transactions kept since the last call.
-func (l *Log) takeCaptured() ([]entry, error) {
+// takeCaptured hands over the transactions kept since the last call, and what
+// all transactions so far need of the write-ahead log.
+func (l *Log) takeCaptured() (entries []entry, need ids.LSN, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.healthyLocked(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	out := l.mu.captured
-	l.mu.captured = nil
-	return out, nil
+	entries, l.mu.captured = l.mu.captured, nil
+	return entries, l.mu.need, nil
 }
 
-// catchUp writes transactions until few are left and syncs what is there, so
-// that the switch has little to do.
+// catchUp writes transactions until few are left, and does early what makes the
+// switch shorter: it waits for the write-ahead log and syncs what is there.
 func (l *Log) catchUp(f *file) error {
 	for range maxCatchUps {
-		entries, err := l.takeCaptured()
+		entries, need, err := l.takeCaptured()
 		if err != nil {
 			return err
 		}
-		writtenBytes, err := l.writeEntries(f, entries)
+		if err := l.waitDurable(need); err != nil {
+			return err
+		}
+		writtenBytes, err := writeEntries(f, entries)
 		if err != nil {
 			return err
 		}
@@ -120,13 +125,8 @@ func (l *Log) catchUp(f *file) error {
 	return f.sync()
 }
 
-// writeEntries writes transactions into f once the write-ahead log holds what
-// they need. The file is nothing before CURRENT names it, so it would be early
-// enough to wait just before that; here it keeps the switch short.
-func (l *Log) writeEntries(f *file, entries []entry) (writtenBytes int64, err error) {
-	if err := l.waitDurable(entries); err != nil {
-		return 0, err
-	}
+// writeEntries writes transactions into f, some at a time.
+func writeEntries(f *file, entries []entry) (writtenBytes int64, err error) {
 	begin := f.offset
 	for _, e := range entries {
 		f.add(frameTransaction, e.payload)
@@ -158,14 +158,19 @@ func (l *Log) switchTo(f *file) error {
 	// From here through the end nothing more goes to the old file. What is
 	// pending stays pending there, in case this fails; through is the last
 	// transaction that a slice can have seen, and more.
-	rest, through := l.mu.captured, l.mu.last
+	rest, through, need := l.mu.captured, l.mu.last, l.mu.need
 	l.mu.captured = nil
 	store := l.mu.state.StoreID
 	l.mu.Unlock()
 
 	poisoned := false
 	err := func() error {
-		if _, err := l.writeEntries(f, rest); err != nil {
+		// Not only what the rest needs: transactions from before the rewrite,
+		// which are in the slices, may still be pending too.
+		if err := l.waitDurable(need); err != nil {
+			return err
+		}
+		if _, err := writeEntries(f, rest); err != nil {
 			return err
 		}
 		invariant.Check(f.position == through, "manifest: rewrite holds transactions through %d of %d", f.position, through)

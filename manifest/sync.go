@@ -35,9 +35,10 @@ func (l *Log) Sync(p Position) error {
 		l.mu.writing = true
 		group := l.mu.pending
 		l.mu.pending = nil
+		need, f := l.mu.need, l.mu.file
 		l.mu.Unlock()
 
-		err := l.writeGroup(l.mu.file, group)
+		err := l.writeGroup(f, group, need)
 		if err != nil {
 			err = l.poison(err)
 		}
@@ -53,9 +54,9 @@ func (l *Log) Sync(p Position) error {
 }
 
 // writeGroup writes and syncs a group and publishes it as durable. The caller
-// owns f.
-func (l *Log) writeGroup(f *file, group []entry) error {
-	if err := l.waitDurable(group); err != nil {
+// owns f; need is what the write-ahead log must be durable through.
+func (l *Log) writeGroup(f *file, group []entry, need ids.LSN) error {
+	if err := l.waitDurable(need); err != nil {
 		return err
 	}
 	for _, e := range group {
@@ -96,12 +97,8 @@ func (l *Log) mark(f *file) error {
 	return nil
 }
 
-// waitDurable returns once the write-ahead log holds what the entries need.
-func (l *Log) waitDurable(entries []entry) error {
-	var need ids.LSN
-	for _, e := range entries {
-		need = max(need, e.need)
-	}
+// waitDurable returns once the write-ahead log is durable through need.
+func (l *Log) waitDurable(need ids.LSN) error {
 	if need == 0 {
 		return nil
 	}

@@ -1,0 +1,202 @@
+package manifest
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/errs"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
+	"github.com/tinedb/tine/internal/vfs/faultfs"
+)
+
+func TestRewriteShortensTheLog(t *testing.T) {
+	disk, work := newDisk(t), newWorkload(5)
+	var wal fakeWAL
+	log, err := Create(disk, testDir, clone(work.model), Options{NextFile: fileNumbers(1), WaitDurable: wal.sync, RewriteBytes: 5000})
+	require.NoError(t, err)
+	require.False(t, log.NeedsRewrite())
+	for !log.NeedsRewrite() {
+		require.NoError(t, log.Sync(appendSome(log, work, 1)))
+	}
+	grown := requireLoads(t, disk, work.model)
+	last := log.Last()
+	require.NoError(t, log.Rewrite())
+	require.False(t, log.NeedsRewrite())
+	require.Equal(t, last, log.Last(), "positions survive")
+	require.Equal(t, last, log.Durable())
+	require.Equal(t, ids.FileNum(2), log.FileNum())
+	require.Len(t, disk.Names(), 2)
+	shorter := requireLoads(t, disk.PowerLossStrict(), work.model)
+	require.Less(t, shorter.Bytes, grown.Bytes)
+
+	require.NoError(t, log.Sync(appendSome(log, work, 3)))
+	require.NoError(t, log.Close())
+	requireLoads(t, disk, work.model)
+	noOpenFiles(t, disk)
+}
+
+// TestRewriteTakesPendingTransactionsAlong: positions that were only in memory
+// are durable by the rewrite, and are not written a second time.
+func TestRewriteTakesPendingTransactionsAlong(t *testing.T) {
+	disk, work := newDisk(t), newWorkload(5)
+	var wal fakeWAL
+	log, err := Create(disk, testDir, clone(work.model), Options{NextFile: fileNumbers(1), WaitDurable: wal.sync})
+	require.NoError(t, err)
+	p := appendSome(log, work, 5)
+	require.NoError(t, log.Rewrite())
+	require.Equal(t, p, log.Durable())
+	require.EqualValues(t, work.lsn, wal.durable.Load())
+	calls := disk.Mutations()
+	require.NoError(t, log.Sync(p))
+	require.Equal(t, calls, disk.Mutations())
+	require.NoError(t, log.Sync(appendSome(log, work, 1)))
+	requireLoads(t, disk, work.model)
+	require.NoError(t, log.Close())
+}
+
+// TestRefusedRewriteChangesNothing lets each call of a rewrite fail in turn.
+// Up to the replacement of CURRENT that is a refusal, from there on the log is
+// poisoned; either way no transaction is lost.
+func TestRefusedRewriteChangesNothing(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+		refusals, poisons := 0, 0
+		for n := 1; ; n++ {
+			disk, work := newDisk(t), newWorkload(6)
+			faulty := faultfs.New(disk)
+			var wal fakeWAL
+			log, err := Create(faulty, testDir, clone(work.model), Options{NextFile: fileNumbers(1), WaitDurable: wal.sync, RewriteBytes: 100})
+			require.NoError(t, err)
+			require.NoError(t, log.Sync(appendSome(log, work, 10)))
+			pending := appendSome(log, work, 1)
+			require.True(t, log.NeedsRewrite())
+
+			faulty.Inject(faultfs.Rule{Nth: n, Err: cause, ShortWrite: true})
+			err = log.Rewrite()
+			injected := faulty.Injected() > 0
+			faulty.Clear()
+			what := fmt.Sprintf("call %d fails with %v: %v", n, cause, err)
+			if err == nil {
+				require.NoError(t, log.Sync(pending), what)
+				require.NoError(t, log.Close(), what)
+				requireLoads(t, disk.PowerLossStrict(), work.model)
+				if !injected {
+					break
+				}
+				continue // a removal
+			}
+			require.Equal(t, cause == syscall.ENOSPC && log.Err() == nil, errs.IsNoSpace(err), what)
+			if log.Err() != nil {
+				poisons++
+				require.ErrorIs(t, err, ErrPoisoned)
+				require.ErrorIs(t, log.Close(), ErrPoisoned)
+				for _, image := range []*crashfs.FS{disk.PowerLossStrict(), disk.PowerLossAll()} {
+					state, _, err := Load(image, testDir)
+					require.NoError(t, err, what)
+					require.GreaterOrEqual(t, work.states[fingerprint(state)], Position(10), what)
+				}
+				noOpenFiles(t, disk)
+				continue
+			}
+			refusals++
+			require.False(t, log.NeedsRewrite(), "%s: a refused rewrite must not be asked for at once", what)
+			require.Len(t, disk.Names(), 2, what)
+			require.Equal(t, ids.FileNum(1), log.FileNum())
+			require.NoError(t, log.Sync(pending), what)
+			requireLoads(t, disk.PowerLossStrict(), work.model)
+			require.NoError(t, log.Rewrite(), what)
+			require.NoError(t, log.Close(), what)
+			requireLoads(t, disk.PowerLossStrict(), work.model)
+			noOpenFiles(t, disk)
+		}
+		require.GreaterOrEqual(t, refusals, 8)
+		require.Equal(t, 3, poisons, "two syncs of the directory and the rename")
+	}
+}
+
+// TestRewriteOfManyObjectsIsSliced appends between slices, to objects on both
+// sides of the copier's place.
+func TestRewriteOfManyObjectsIsSliced(t *testing.T) {
+	disk, work := newDisk(t), newWorkload(7)
+	state := clone(work.model)
+	const forks = 20_000
+	for i := range ids.ForkID(forks) {
+		id := 1000 + 2*i
+		state.Forks[id] = Fork{ID: id, Name: fmt.Sprintf("agent-%d", i), Parent: 1, Memtable: ids.NodeID(id + 1)}
+	}
+	state.NextID = 1_000_000
+	var log *Log
+	rewriting, appended, longest := false, 0, 0
+	fsys := watchFS{FS: disk, before: func(op, name string) {
+		if !rewriting || op != "write" || path.Base(name) == ids.CurrentName+".tmp" {
+			return
+		}
+		// One fork near the begin, one near the end, one new, one gone.
+		appended++
+		n := ids.ForkID(appended)
+		log.Append(&Transaction{
+			PutForks: []Fork{
+				{ID: 1000 + 2*n, Name: fmt.Sprintf("early-%d", n), Memtable: ids.NodeID(1000 + 2*n + 1)},
+				{ID: 1000 + 2*(forks-n), Name: fmt.Sprintf("late-%d", n), Memtable: ids.NodeID(1000 + 2*(forks-n) + 1)},
+				{ID: 500_000 + 2*n, Name: fmt.Sprintf("new-%d", n), Memtable: ids.NodeID(500_000 + 2*n + 1)},
+			},
+			DropForks: []ids.ForkID{1000 + 2*(forks/2+n)},
+		}, 0)
+	}}
+	log, err := Create(fsys, testDir, state, Options{NextFile: fileNumbers(1)})
+	require.NoError(t, err)
+	rewriting = true
+	require.NoError(t, log.Rewrite())
+	rewriting = false
+	require.Greater(t, appended, 10)
+	require.NoError(t, log.Close())
+
+	var want string
+	log.View(func(s *State) { want = fingerprint(s) })
+	got, info, err := Load(disk, testDir)
+	require.NoError(t, err)
+	require.Equal(t, want, fingerprint(got))
+	require.Positive(t, info.Transactions)
+	_, _, err = scan(disk, testDir, func(_ int64, f frame, _ *Transaction) error {
+		if f.kind == frameSlice {
+			longest = max(longest, len(f.payload))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.LessOrEqual(t, longest, sliceBytes)
+	require.Greater(t, longest, sliceBytes*9/10)
+}
+
+// TestCloseAbortsARunningRewrite closes from inside the rewrite's first write.
+func TestCloseAbortsARunningRewrite(t *testing.T) {
+	disk, work := newDisk(t), newWorkload(8)
+	var log *Log
+	var closed chan error
+	fsys := watchFS{FS: disk, before: func(op, name string) {
+		if op == "create" && strings.HasSuffix(name, "MANIFEST-000002") {
+			closed = make(chan error, 1)
+			go func() { closed <- log.Close() }()
+			for { // until Close has said so
+				log.mu.Lock()
+				said := log.mu.closed
+				log.mu.Unlock()
+				if said {
+					return
+				}
+			}
+		}
+	}}
+	log, err := Create(fsys, testDir, clone(work.model), Options{NextFile: fileNumbers(1)})
+	require.NoError(t, err)
+	require.ErrorIs(t, log.Rewrite(), ErrClosed)
+	require.NoError(t, <-closed)
+	require.Len(t, disk.Names(), 2)
+	requireLoads(t, disk, work.model)
+	noOpenFiles(t, disk)
+}

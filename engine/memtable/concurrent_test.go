@@ -18,10 +18,10 @@ import (
 // LSN, and as many other keys as there were batches.
 func TestReadersWhileTheWriterAdds(t *testing.T) {
 	const fixed, readers = 20, 3
-	batches := 400
+	const batches = 400
 	m := New()
-	var done ids.LSN // the last batch that is complete; atomic
-	var published atomic.Uint64
+	var done ids.LSN            // the batch being added, or the last one
+	var published atomic.Uint64 // the last batch that is complete
 	var wg sync.WaitGroup
 	errs := make(chan error, readers)
 	for reader := range readers {

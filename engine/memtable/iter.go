@@ -138,8 +138,7 @@ func (it *iter) seek(key []byte) {
 		it.copyFlat(at)
 		return
 	}
-	l := m.tree.leafFor(m.published, key)
-	at, _ := l.search(m.published, key)
+	l, at, _ := m.tree.search(m.published, key)
 	it.copyLeaf(l, at)
 }
 
@@ -155,9 +154,8 @@ func (it *iter) copyNext() bool {
 	l, slot := it.leaf.next, 0
 	if m.tree.splits != it.splits {
 		edge := it.chunks.key(it.refs[it.count-1])
-		l = m.tree.leafFor(m.published, edge)
-		at, _ := l.search(m.published, edge)
-		slot = at + 1
+		l, slot, _ = m.tree.search(m.published, edge)
+		slot++
 		if slot == int(l.count) {
 			l, slot = l.next, 0
 		}
@@ -180,8 +178,7 @@ func (it *iter) copyPrev() bool {
 	l, slot := it.leaf.prev, 0
 	if m.tree.splits != it.splits {
 		edge := it.chunks.key(it.refs[0])
-		l = m.tree.leafFor(m.published, edge)
-		slot, _ = l.search(m.published, edge)
+		l, slot, _ = m.tree.search(m.published, edge)
 		if slot == 0 {
 			l = l.prev
 		}

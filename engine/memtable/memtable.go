@@ -114,7 +114,7 @@ func (m *Memtable) Get(key []byte, at ids.LSN) (value []byte, kind iterator.Kind
 // findLocked is the newest version of key, or noRef.
 func (m *Memtable) findLocked(c chunks, key []byte) ref {
 	if m.tree != nil {
-		l := m.tree.leafFor(c, key)
+		l, _ := m.tree.leafFor(c, key)
 		if at := l.find(c, key); at >= 0 {
 			return l.refs[at]
 		}
@@ -176,8 +176,7 @@ func (m *Memtable) addFlat(c chunks, e entry) {
 }
 
 func (m *Memtable) addTree(c chunks, e entry) {
-	l := m.tree.leafFor(c, e.key)
-	at, found := l.search(c, e.key)
+	l, at, found := m.tree.search(c, e.key)
 	if found {
 		e.prev = c.hiddenBy(l.refs[at], e.lsn)
 	}

@@ -5,9 +5,14 @@ import (
 	"encoding/binary"
 )
 
-// fanout is the number of slots of a tree node. With it a leaf is exactly 1 KiB,
-// a size class of Go's allocator; 64 would take 1152 bytes.
-const fanout = 62
+// fanout is the number of slots of a tree node. With it a leaf and the 8 bytes
+// that Go's allocator puts before an object with pointers just fit into 1 KiB,
+// one of its size classes; 64 would take 1152 bytes.
+const fanout = 61
+
+// headsInFirstLine is how many heads there are before the first multiple of 64,
+// the length of a cache line: 8 bytes of the allocator's, 32 of other fields.
+const headsInFirstLine = 3
 
 // slots is the sorted array of keys that leaves and inner nodes have in common.
 // A key is a ref to an entry plus a head: the 8 bytes that follow the prefix
@@ -16,10 +21,11 @@ const fanout = 62
 // say nothing, and then the entries decide.
 //
 // Invariants: keys rise strictly; prefixBytes is at most the length of the
-// common prefix of all keys, and may be less; the heads fit prefixBytes.
+// common prefix of all keys, and may be less; prefixTail and heads fit it.
 type slots struct {
 	count       int32
 	prefixBytes int32
+	prefixTail  uint64 // the last 8 bytes of the prefix, or all of it
 	heads       [fanout]uint64
 	refs        [fanout]ref
 }
@@ -51,24 +57,31 @@ func sharedBytes(a, b []byte) int {
 	return i
 }
 
-// firstHead is the number of slots whose head is below h. The loop has no
-// branch that depends on the heads, so the processor cannot guess it wrong.
+// tail is the last 8 bytes of key[:end], or all of it if that is less.
+func tail(key []byte, end int) uint64 {
+	if end >= 8 {
+		return binary.BigEndian.Uint64(key[end-8:])
+	}
+	return head(key, 0) >> (64 - 8*uint(end))
+}
+
+// firstHead is the number of slots whose head is below h. A binary search would
+// wait for one cache line after the other. Here the first loop asks for one
+// head of each line, all at once, and the second looks through a single line;
+// neither has a branch that depends on a head.
 func (s *slots) firstHead(h uint64) int {
 	n := int(s.count)
-	if n == 0 {
-		return 0
-	}
-	heads := s.heads[:n]
-	at := 0
-	for n > 1 {
-		half := n / 2
-		if heads[at+half-1] < h {
-			at += half
+	lo, hi := 0, headsInFirstLine
+	for i := headsInFirstLine; i < n; i += 8 {
+		if s.heads[i] < h {
+			lo, hi = i, i+8
 		}
-		n -= half
 	}
-	if heads[at] < h {
-		at++
+	at := lo
+	for _, other := range s.heads[lo:min(hi, n)] {
+		if other < h {
+			at++
+		}
 	}
 	return at
 }
@@ -92,29 +105,32 @@ func (s *slots) find(c chunks, key []byte) int {
 }
 
 // search is the number of keys below key, and whether the next one equals it.
-func (s *slots) search(c chunks, key []byte) (at int, found bool) {
+// The caller knows that key and all keys of the node share their first known
+// bytes. hasPrefix tells whether key shares all of the node's prefix.
+func (s *slots) search(c chunks, key []byte, known int) (at int, found, hasPrefix bool) {
 	n := int(s.count)
 	if n == 0 {
-		return 0, false
+		return 0, false, false
 	}
 	skip := int(s.prefixBytes)
 	h := head(key, skip)
 	at = s.firstHead(h)
-	if skip > 0 {
-		// The heads are right only for a key with the prefix. Any key of the
-		// node shows the prefix; the nearest one is the one needed next.
+	if skip > known && !(skip <= known+8 && skip <= len(key) && tail(key, skip) == s.prefixTail) {
+		// The heads are right only for a key with the prefix, and what the node
+		// has of it is too little or differs. Any entry shows all of it.
 		near := c.key(s.refs[min(at, n-1)])
 		if len(key) < skip || string(key[:skip]) != string(near[:skip]) {
 			if bytes.Compare(key, near) < 0 {
-				return 0, false
+				return 0, false, false
 			}
-			return n, false
+			return n, false, false
 		}
 	}
 	if at == n || s.heads[at] != h {
-		return at, false
+		return at, false, true
 	}
-	return s.among(c, key, h, at)
+	at, found = s.among(c, key, h, at)
+	return at, found, true
 }
 
 // among searches the slots from lo on that have the head h, for a key with the
@@ -144,7 +160,7 @@ func (s *slots) insert(c chunks, at int, key []byte, r ref) {
 	n := int(s.count)
 	switch {
 	case n == 0:
-		s.prefixBytes = int32(len(key))
+		s.prefixBytes, s.prefixTail = int32(len(key)), tail(key, len(key))
 	case at == 0 || at == n: // only a key at an end can lack the prefix
 		near := c.key(s.refs[0])
 		if shared := sharedBytes(near, key); shared < int(s.prefixBytes) {
@@ -170,7 +186,7 @@ func (s *slots) loosen(key []byte, skip int) {
 		keep := uint(gain) * 8
 		s.heads[i] = head(key, skip)>>(64-keep)<<(64-keep) | s.heads[i]>>keep
 	}
-	s.prefixBytes = int32(skip)
+	s.prefixBytes, s.prefixTail = int32(skip), tail(key, skip)
 }
 
 // tighten lengthens the prefix if that makes the heads tell much more. It reads
@@ -187,17 +203,18 @@ func (s *slots) tighten(c chunks) {
 	s.setPrefix(c, shared)
 }
 
+// setPrefix makes the first skip bytes, which all keys share, the prefix.
 func (s *slots) setPrefix(c chunks, skip int) {
-	s.prefixBytes = int32(skip)
 	for i, r := range s.refs[:s.count] {
 		s.heads[i] = head(c.key(r), skip)
 	}
+	s.prefixBytes, s.prefixTail = int32(skip), tail(c.key(s.refs[0]), skip)
 }
 
 // moveTail moves the slots from at on to to, which is empty.
 func (s *slots) moveTail(at int, to *slots) {
 	to.count = int32(copy(to.refs[:], s.refs[at:s.count]))
 	copy(to.heads[:], s.heads[at:s.count])
-	to.prefixBytes = s.prefixBytes
+	to.prefixBytes, to.prefixTail = s.prefixBytes, s.prefixTail
 	s.count = int32(at)
 }

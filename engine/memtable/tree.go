@@ -32,33 +32,46 @@ type inner struct {
 }
 
 const (
-	leafBytes     = int64(unsafe.Sizeof(leaf{}))
-	innerBytes    = int64(unsafe.Sizeof(inner{}))
+	leafBytes     = 1024 // with what the allocator adds
+	innerBytes    = 1024
 	childrenBytes = int64(unsafe.Sizeof([fanout + 1]*leaf{}))
 )
 
-// leafFor is the leaf that holds key or would hold it.
-func (t *tree) leafFor(c chunks, key []byte) *leaf {
+// leafFor is the leaf that holds key or would hold it. All keys of the leaf are
+// known to share their first known bytes with key.
+func (t *tree) leafFor(c chunks, key []byte) (l *leaf, known int) {
 	n := t.root
 	if n == nil {
-		return t.first
+		return t.first, 0
 	}
 	for {
-		i := n.child(c, key)
+		var i int
+		i, known = n.child(c, key, known)
 		if n.leaves != nil {
-			return n.leaves[i]
+			return n.leaves[i], known
 		}
 		n = n.inners[i]
 	}
 }
 
-// child is the number of the child for key.
-func (n *inner) child(c chunks, key []byte) int {
-	at, found := n.search(c, key)
+// search is the place of key in the leaf that holds it or would hold it.
+func (t *tree) search(c chunks, key []byte) (l *leaf, at int, found bool) {
+	l, known := t.leafFor(c, key)
+	at, found, _ = l.search(c, key, known)
+	return l, at, found
+}
+
+// child is the number of the child for key. What lies between two separators
+// has their prefix; of the children at the ends nothing is known.
+func (n *inner) child(c chunks, key []byte, known int) (i, knownBelow int) {
+	i, found, hasPrefix := n.search(c, key, known)
 	if found {
-		at++ // a separator is the first key of what lies behind it
+		i++ // a separator is the first key of what lies behind it
 	}
-	return at
+	if hasPrefix && i > 0 && i < int(n.count) {
+		return i, int(n.prefixBytes)
+	}
+	return i, 0
 }
 
 // insertSplitting inserts a key that is not in the tree and whose leaf is full.
@@ -77,14 +90,14 @@ func (t *tree) insertSplitting(c chunks, key []byte, r ref) {
 	}
 	n := t.root
 	for n.inners != nil {
-		i := n.child(c, key)
+		i, _ := n.child(c, key, 0)
 		if n.inners[i].count == fanout {
 			t.splitInner(c, n, i, key)
-			i = n.child(c, key)
+			i, _ = n.child(c, key, 0)
 		}
 		n = n.inners[i]
 	}
-	i := n.child(c, key)
+	i, _ := n.child(c, key, 0)
 	t.splitLeaf(c, n, i, key, r)
 }
 
@@ -94,7 +107,7 @@ func (t *tree) insertSplitting(c chunks, key []byte, r ref) {
 func (t *tree) splitLeaf(c chunks, parent *inner, i int, key []byte, r ref) {
 	left := parent.leaves[i]
 	right := t.newLeaf()
-	at, _ := left.search(c, key)
+	at, _, _ := left.search(c, key, 0)
 	if left == t.last && at == fanout {
 		right.insert(c, 0, key, r)
 	} else {
@@ -122,7 +135,7 @@ func (t *tree) splitInner(c chunks, parent *inner, i int, key []byte) {
 	left := parent.inners[i]
 	right := t.newInner()
 	up := fanout / 2
-	if i == int(parent.count) && left.child(c, key) == fanout {
+	if at, _ := left.child(c, key, 0); at == fanout && i == int(parent.count) {
 		up = fanout - 1
 	}
 	separator := left.refs[up]

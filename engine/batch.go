@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/wal"
+)
+
+// Batch collects writes to one or several forks and commits them atomically:
+// after a crash, and for every reader that opens an iterator, either all of them
+// are there or none. Later writes to a key win over earlier ones. A Batch is used
+// by one goroutine; after Commit it is empty and can be used again.
+type Batch struct {
+	s     *Store
+	parts []batchPart
+	bytes int
+	count int
+	err   error
+}
+
+type batchPart struct {
+	fork  *Fork
+	count uint32
+	ops   []byte
+}
+
+// opOverhead is a bound on what one operation takes in a batch beside its key
+// and value, in bytes.
+const opOverhead = 16
+
+// NewBatch makes an empty batch.
+func (s *Store) NewBatch() *Batch { return &Batch{s: s} }
+
+// Set adds "key has value in f". Key and value are copied. A limit that is
+// passed is reported by Commit.
+func (b *Batch) Set(f *Fork, key, value []byte) { b.add(f, iterator.Set, key, value) }
+
+// Delete adds "key has no value in f". The key need not exist.
+func (b *Batch) Delete(f *Fork, key []byte) { b.add(f, iterator.Tombstone, key, nil) }
+
+// DeleteRange is not supported yet: Commit will return ErrUnsupported.
+func (b *Batch) DeleteRange(_ *Fork, lo, hi []byte) {
+	if err := (Range{lo, hi}).check(); err != nil {
+		b.fail(err)
+		return
+	}
+	b.fail(fmt.Errorf("delete range: %w", ErrUnsupported))
+}
+
+// Len is the number of writes in the batch.
+func (b *Batch) Len() int { return b.count }
+
+// Bytes is what the batch counts for MaxBatchBytes.
+func (b *Batch) Bytes() int { return b.bytes }
+
+// Reset empties the batch and forgets its errors.
+func (b *Batch) Reset() {
+	for i := range b.parts {
+		b.parts[i].fork = nil
+		b.parts[i].ops = b.parts[i].ops[:0]
+		b.parts[i].count = 0
+	}
+	b.parts = b.parts[:0]
+	b.bytes, b.count, b.err = 0, 0, nil
+}
+
+func (b *Batch) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+func (b *Batch) add(f *Fork, kind iterator.Kind, key, value []byte) {
+	if b.err != nil {
+		return
+	}
+	if f == nil || f.s != b.s {
+		b.fail(fmt.Errorf("batch: the fork belongs to another store"))
+		return
+	}
+	if err := checkKey(key); err != nil {
+		b.fail(err)
+		return
+	}
+	if err := checkValue(value); err != nil {
+		b.fail(err)
+		return
+	}
+	size := len(key) + len(value) + opOverhead
+	if b.bytes+size > MaxBatchBytes {
+		b.fail(fmt.Errorf("%w: batch of more than %d bytes", ErrLimit, MaxBatchBytes))
+		return
+	}
+	p := b.part(f)
+	p.ops = wal.AppendOp(p.ops, kind, key, value)
+	p.count++
+	b.bytes += size
+	b.count++
+}
+
+func (b *Batch) part(f *Fork) *batchPart {
+	for i := len(b.parts) - 1; i >= 0; i-- {
+		if b.parts[i].fork == f {
+			return &b.parts[i]
+		}
+	}
+	if len(b.parts) < cap(b.parts) {
+		b.parts = b.parts[:len(b.parts)+1]
+	} else {
+		b.parts = append(b.parts, batchPart{})
+	}
+	p := &b.parts[len(b.parts)-1]
+	p.fork = f
+	return p
+}
+
+// Commit writes the batch and empties it. It returns when the writes are
+// durable, or with NoSync when the operating system has them. If it returns an
+// error other than ErrIndeterminate, nothing was written and the batch keeps
+// its contents.
+func (b *Batch) Commit(opts ...WriteOption) error {
+	if b.err != nil {
+		return b.err
+	}
+	if b.count == 0 {
+		if b.s.closed.Load() {
+			return ErrClosed
+		}
+		return nil
+	}
+	if err := b.s.commit(b.parts, synced(opts)); err != nil {
+		return err
+	}
+	b.Reset()
+	return nil
+}
+
+// commit is the life of one write:
+//
+//  1. wait if too much is unflushed, and make room in the log (no lock held);
+//  2. under the lock: check that every fork is alive, take the LSN, name the
+//     memtables in the record, give the record its place in the log's buffer, put
+//     the rows into the memtables, publish the LSN to readers;
+//  3. without the lock: wait for the log, together with everybody else.
+func (s *Store) commit(parts []batchPart, sync bool) error {
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	if err := s.throttle(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	records := make([]wal.BatchPart, len(parts))
+	for i, p := range parts {
+		records[i] = wal.BatchPart{Count: p.count, Ops: p.ops}
+	}
+	size := wal.BatchBytes(records)
+	if err := s.log.Reserve(size, false); err != nil {
+		return s.writeError("write", err)
+	}
+	lsn, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
+		for i, p := range parts {
+			f := p.fork.f
+			if f.Dropped() {
+				return 0, nil, fmt.Errorf("fork %q: %w", f.Name, ErrForkNotFound)
+			}
+			records[i].Fork, records[i].Memtable = f.ID, f.MemtableID
+		}
+		for i, p := range parts {
+			if err := s.applyLocked(p.fork.f, lsn, records[i].Ops); err != nil {
+				panic(err) // what AppendOp wrote, OpReader reads
+			}
+		}
+		return wal.KindBatch, wal.AppendBatch(nil, records), nil
+	})
+	if err != nil {
+		s.log.Unreserve(size)
+		return fmt.Errorf("write: %w", err)
+	}
+	s.wakeIfFull()
+	return s.acknowledge("write", lsn, sync)
+}
+
+// applyLocked puts a batch's operations into the fork's memtable.
+func (s *Store) applyLocked(f *forktree.Fork, lsn ids.LSN, ops []byte) error {
+	m := s.memtableLocked(f, lsn)
+	before := m.Bytes()
+	r := wal.NewOpReader(ops)
+	for {
+		kind, key, value, ok := r.Next()
+		if !ok {
+			break
+		}
+		m.Add(lsn, key, kind, value)
+	}
+	s.mu.activeBytes += m.Bytes() - before
+	return r.Err()
+}

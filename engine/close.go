@@ -1,0 +1,52 @@
+package engine
+
+import "errors"
+
+// Close ends the store: it stops background work, makes every acknowledged write
+// durable, and gives the directory free. What is in memory is not flushed; it
+// comes back from the log. Handles and iterators that are still open return
+// ErrClosed from now on. Close may be called more than once.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	already := s.closed.Swap(true)
+	s.mu.Unlock()
+	if already {
+		return nil
+	}
+	s.stopBackground()
+	s.jobs.Lock() // a Flush or Compact in another goroutine gives up and ends
+	defer s.jobs.Unlock()
+
+	s.mu.Lock()
+	for r := range s.mu.viewed {
+		s.forgetViewLocked(r)
+	}
+	s.mu.Unlock()
+
+	var err error
+	if !s.opts.ReadOnly {
+		err = s.closeLogs()
+	}
+	err = errors.Join(err, s.tables.Close())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// closeLogs brings the manifest up to date, so that the next open replays no more
+// than it must, and closes both logs, the write-ahead log first: the manifest is
+// never ahead of it.
+func (s *Store) closeLogs() error {
+	var err error
+	if s.failure() == nil {
+		err = s.reclaim()
+		s.mu.Lock()
+		at := s.publishLocked()
+		s.mu.Unlock()
+		err = errors.Join(err, s.writeError("close", s.man.Sync(at)))
+	} else {
+		err = s.failure()
+	}
+	return errors.Join(err, s.log.Close(), s.man.Close())
+}

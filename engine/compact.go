@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tinedb/tine/compaction"
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+)
+
+// pass goes over every node at which a path is entered, from the root outwards,
+// and carries out the plans of the wanted kinds until the path is at rest. Older
+// nodes come first, so that all their descendants share the result. It tells
+// whether it did anything.
+func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did bool, err error) {
+	s.mu.Lock()
+	entries := s.mu.tree.Entries()
+	s.mu.Unlock()
+	for _, n := range entries {
+		for {
+			if err := stop(); err != nil {
+				return did, err
+			}
+			plan, claim := s.plan(n, wanted)
+			if claim == nil {
+				break
+			}
+			if err := s.execute(plan, claim, stop); err != nil {
+				return did, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason,
+					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, err)
+			}
+			did = true
+		}
+	}
+	return did, nil
+}
+
+// plan asks the picker about the path from n and claims what it chose.
+func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !n.Live() {
+		return compaction.Plan{}, nil
+	}
+	var nodes []*forktree.Node
+	var items []compaction.Item
+	for x := range forktree.Path(n) {
+		nodes = append(nodes, x)
+		items = append(items, item(x))
+	}
+	plan, ok := compaction.Pick(items, s.policy())
+	if !ok || !wanted(plan.Kind) {
+		return plan, nil
+	}
+	return plan, s.claimLocked(nodes[plan.First : plan.Last+1])
+}
+
+func (s *Store) policy() compaction.Policy { return compaction.DefaultPolicy() }
+
+func item(n *forktree.Node) compaction.Item {
+	it := compaction.Item{
+		Node: n.ID, Memory: n.Mem != nil, Entered: n.Holders() > 1,
+		Claimed: n.ClaimedForSwap(), ClaimedRead: n.ClaimedForReading(),
+	}
+	if n.Mem != nil {
+		it.Bytes, it.Rows = uint64(n.Mem.Bytes()), uint64(n.Mem.Len())
+	} else {
+		it.Bytes, it.Rows, it.Tombstones, it.Sparse = n.Run.Bytes(), n.Run.Rows(), n.Run.Tombstones(), n.Run.Sparse()
+	}
+	return it
+}
+
+func (s *Store) execute(plan compaction.Plan, c *forktree.Claim, stop func() error) error {
+	switch {
+	case plan.Kind == compaction.KindConsolidate:
+		return s.consolidate(c)
+	case plan.Reason == compaction.ReasonEmpty:
+		return s.join(c)
+	}
+	return s.merge(c, stop)
+}
+
+// join swaps the only run of the range that has tables, if any has, in at its
+// newest node as it is: nothing is read or written but the manifest.
+func (s *Store) join(c *forktree.Claim) error {
+	run := c.Swap.Run
+	for _, n := range c.Range {
+		if len(n.Run.Tables) > 0 {
+			run = n.Run
+		}
+	}
+	err := s.install([]*forktree.Claim{c}, func() {
+		if c.Wanted() {
+			s.mu.tree.InstallMerge(c, run)
+			s.counter.joins.Add(1)
+		}
+	})
+	return errors.Join(err, s.afterSwap())
+}
+
+// consolidate swaps one memtable in for those of the range.
+func (s *Store) consolidate(c *forktree.Claim) error {
+	mem := c.Range[0].Mem.(*memtable.Memtable)
+	for _, n := range c.Range[1:] {
+		mem = memtable.Merge(mem, n.Mem.(*memtable.Memtable))
+	}
+	s.mu.Lock()
+	if c.Wanted() {
+		s.mu.tree.InstallMemory(c, mem)
+		s.counter.consolidations.Add(1)
+	}
+	s.unclaimLocked(c)
+	s.countMemoryLocked()
+	s.mu.Unlock()
+	return nil
+}
+
+// merge swaps one run in for those of the range. See flushJob for the order in
+// which things become durable.
+func (s *Store) merge(c *forktree.Claim, stop func() error) error {
+	s.mu.Lock()
+	last := c.Range[len(c.Range)-1]
+	below := s.viewLocked(last.Older, nil)
+	inside := &view{s: s}
+	var before uint64
+	for _, n := range c.Range {
+		if n.Run != nil && len(n.Run.Tables) > 0 {
+			inside.layers = append(inside.layers, layer{run: n.Run})
+			before += n.Run.Rows()
+		}
+	}
+	s.mu.Unlock()
+
+	out := s.newOutput()
+	res, err := compaction.Merge(inside.inputs(0), out, below.absent, stop)
+	below.release()
+	if err == nil && res.RowsIn != before {
+		err = fmt.Errorf("%d rows were read of tables that hold %d", res.RowsIn, before)
+	}
+	metas, err2 := out.EndRun()
+	if err = errors.Join(err, err2); err == nil {
+		err = out.Sync()
+	}
+	if err != nil {
+		s.unclaim(c)
+		return errors.Join(s.blame(err), out.Discard())
+	}
+	used := map[ids.FileNum]bool{}
+	err = s.install([]*forktree.Claim{c}, func() {
+		if !c.Wanted() {
+			s.counter.discarded.Add(1)
+			return
+		}
+		for _, n := range c.Range[1:] {
+			if n.Holders() > 1 {
+				s.counter.sharedMerges.Add(1)
+				break
+			}
+		}
+		s.mu.tree.InstallMerge(c, s.mu.tree.NewRun(metas))
+		for _, m := range metas {
+			used[m.File] = true
+			s.counter.bytesMerged.Add(m.Length)
+		}
+		s.counter.merges.Add(1)
+		s.counter.tombstonesDropped.Add(res.TombstonesDropped)
+	})
+	return errors.Join(err, s.finishOutput(out, used), s.afterSwap())
+}

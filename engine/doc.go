@@ -1,0 +1,41 @@
+// Package engine is the store: forks and snapshots of keyspaces over one
+// write-ahead log, one manifest and a set of shared, immutable tables. It is what
+// programs embed. It is not a server and knows nothing of names on a wire, users
+// or permissions.
+//
+//	store, err := engine.Open(dir, nil)
+//	base, err := store.Fork(engine.MainFork)
+//	err = base.Set([]byte("plan"), []byte("a"))
+//	agent, err := base.Fork("agent-7")         // O(1), durable when it returns
+//	err = agent.Set([]byte("plan"), []byte("b")) // base does not see it
+//	err = base.Reset(agent)                    // keep the result …
+//	err = agent.Drop()                         // … and discard the fork
+//
+// The life of one write:
+//
+//  1. Batch.Commit makes room in the log, without the lock.
+//  2. Under the lock: LSN, target memtables, place in the log, rows into the
+//     memtables (batch.go, store.go).
+//  3. The log makes it durable, for everybody who waits, with one fsync.
+//  4. A fork freezes the memtable into a node (fork.go); a flush writes the node
+//     to tables, once for all forks above it (flush.go); merges keep paths short
+//     (compact.go).
+//  5. Every such swap is published as one manifest transaction (publish.go); when
+//     that is durable, files that nothing needs are unlinked and the log is
+//     trimmed.
+//  6. After a crash the log is replayed over the manifest (open.go, recover.go).
+//
+// The life of one read: the fork's cached view, memtable first, then the layers of
+// its path from newest to oldest; the first occurrence of the key decides (view.go,
+// read.go, iter.go).
+//
+// Lock order: Store.jobs, Store.reserveMu, Store.mu, then viewer.mu; background.mu,
+// and the locks inside log, manifest, caches and memtables, are leaves. Nothing
+// does I/O under Store.mu. The two background goroutines are started by Open and
+// waited for by Close.
+//
+// Read the files in this order: store.go, batch.go, fork.go, snapshot.go, view.go,
+// read.go, iter.go, publish.go, flush.go, compact.go, background.go, settle.go,
+// open.go, recover.go, orphan.go, close.go, blame.go, check.go, verify.go, stats.go,
+// options.go, limits.go, errors.go.
+package engine

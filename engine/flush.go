@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tinedb/tine/compaction"
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/sstable"
+	"github.com/tinedb/tine/wal"
+)
+
+// flushJobBytes bounds the memory that one flush job writes out, so that a
+// result is installed, and its memory freed, before the next is begun.
+const flushJobBytes = 256 << 20
+
+// flush writes memory to tables: it freezes the memtables of the forks that
+// freeze chooses, and then writes every node that is in memory. One swap serves
+// every fork above a node; the tables of many small nodes share a file, an fsync
+// and a manifest transaction. A fork that was dropped before leaves nothing.
+func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
+	if err := s.freezeForks(freeze); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	s.mu.Lock()
+	upTo := ids.NodeID(s.nextID.Load())
+	s.mu.Unlock()
+	for {
+		did, err := s.flushJob(upTo)
+		if err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+		if !did {
+			return nil
+		}
+	}
+}
+
+// freezeForks logs a freeze record for each chosen fork that has unfrozen rows.
+func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
+	s.mu.Lock()
+	var chosen []*forktree.Fork
+	for _, f := range s.mu.tree.Forks() {
+		if f.Mem != nil && choose(f) {
+			chosen = append(chosen, f)
+		}
+	}
+	s.mu.Unlock()
+	for _, f := range chosen {
+		if err := s.writable(); err != nil {
+			return err
+		}
+		size := payloadBytes(wal.Freeze{})
+		if err := s.log.Reserve(size, true); err != nil {
+			return s.writeError("freeze", err)
+		}
+		_, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
+			if f.Dropped() || f.Mem == nil {
+				return 0, nil, errNothing
+			}
+			fz := s.freezeLocked(f, lsn)
+			return wal.KindFreeze, fz.AppendTo(nil), nil
+		})
+		if err != nil {
+			s.log.Unreserve(size)
+			if !errors.Is(err, errNothing) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var errNothing = errors.New("nothing to do")
+
+// flushJob writes the oldest nodes in memory, up to a bound, and installs them.
+//
+//	claim → table data fsync → directory fsync → install and publish in one step →
+//	(log durable) → manifest fsync → reclaim
+func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
+	claims, below := s.claimMemory(upTo)
+	if len(claims) == 0 {
+		return false, nil
+	}
+	out := s.newOutput()
+	metas := make([][]sstable.Meta, len(claims))
+	for i, c := range claims {
+		if metas[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out); err != nil {
+			break
+		}
+	}
+	for _, v := range below {
+		v.release()
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if err != nil {
+		s.unclaim(claims...)
+		return false, errors.Join(err, out.Discard())
+	}
+	used := map[ids.FileNum]bool{}
+	err = s.install(claims, func() {
+		for i, c := range claims {
+			if !c.Wanted() {
+				s.counter.discarded.Add(1)
+				continue
+			}
+			s.mu.tree.InstallTables(c, s.mu.tree.NewRun(metas[i]))
+			for _, m := range metas[i] {
+				used[m.File] = true
+				s.counter.bytesFlushed.Add(m.Length)
+			}
+			s.counter.flushes.Add(1)
+		}
+	})
+	s.back.announce()
+	return true, errors.Join(err, s.finishOutput(out, used), s.afterSwap())
+}
+
+// claimMemory claims nodes that are in memory, oldest first, and gives for each a
+// view of what lies below it.
+func (s *Store) claimMemory(upTo ids.NodeID) (claims []*forktree.Claim, below []*view) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var total int64
+	for _, n := range s.mu.tree.Nodes() {
+		if n.Mem == nil || n.ID >= upTo || total > flushJobBytes {
+			continue
+		}
+		c := s.claimLocked([]*forktree.Node{n})
+		if c == nil {
+			continue
+		}
+		total += n.Mem.Bytes()
+		claims = append(claims, c)
+		below = append(below, s.viewLocked(n.Older, nil))
+	}
+	return claims, below
+}
+
+func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) ([]sstable.Meta, error) {
+	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, below.absent, s.stopped)
+	if err != nil {
+		return nil, err
+	}
+	s.counter.tombstonesDropped.Add(res.TombstonesDropped)
+	return out.EndRun()
+}
+
+// absent tells whether no layer can hold key, so that a tombstone for it says
+// nothing. What lies below a claimed range may be swapped meanwhile, but a swap
+// never brings a key into a content that lacks it.
+func (v *view) absent(key []byte) (bool, error) {
+	held, err := v.mayHold(key)
+	return !held, err
+}
+
+func (s *Store) newOutput() *compaction.Output {
+	return compaction.NewOutput(s.fs, s.dir, compaction.OutputOptions{
+		TableBytes: uint64(s.opts.TableBytes), FileBytes: uint64(s.opts.TableBytes), BlockBytes: s.opts.BlockBytes,
+		NextFile: s.newFileNum, NextTable: s.newTableID,
+	})
+}
+
+// finishOutput closes a job's output and makes zombies of the files that the
+// install used nothing of.
+func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) error {
+	err := out.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, num := range out.Files() {
+		if !used[num] {
+			s.mu.zombies = append(s.mu.zombies, zombie{num: num})
+		}
+	}
+	return err
+}
+
+// afterSwap makes readers let go of what a swap replaced, and reclaims it.
+func (s *Store) afterSwap() error {
+	s.sweepViews()
+	return s.reclaim()
+}

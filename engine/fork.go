@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/wal"
+)
+
+// Fork is a handle on one fork: a named, writable, isolated keyspace. All handles
+// on a fork are the same one. It may be used concurrently. After a drop its
+// methods return ErrForkNotFound; a fork made later under the same name is
+// another fork, with a handle of its own.
+type Fork struct {
+	viewer
+	f *forktree.Fork
+}
+
+// Source is a fork or a snapshot: something a fork can be reset to.
+type Source interface {
+	// at gives the source's node, freezing what it has in memory. Store.mu is held.
+	at(lsn ids.LSN) (wal.Freeze, *forktree.Node, error)
+	owner() *Store
+}
+
+func (s *Store) forkHandleLocked(f *forktree.Fork) *Fork {
+	if h, ok := f.Local.(*Fork); ok {
+		return h
+	}
+	h := &Fork{f: f}
+	h.s = s
+	h.state = func() (*forktree.Node, *memtable.Memtable, error) {
+		if f.Dropped() {
+			return nil, nil, fmt.Errorf("fork %q: %w", f.Name, ErrForkNotFound)
+		}
+		m, _ := f.Mem.(*memtable.Memtable)
+		return f.Top, m, nil
+	}
+	f.Local = h
+	return h
+}
+
+// Fork gives the handle of the fork of that name, or ErrForkNotFound.
+func (s *Store) Fork(name string) (*Fork, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	f := s.mu.tree.ForkByName(name)
+	if f == nil {
+		return nil, fmt.Errorf("fork %q: %w", name, ErrForkNotFound)
+	}
+	return s.forkHandleLocked(f), nil
+}
+
+// Name is the fork's present name.
+func (f *Fork) Name() string {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return f.f.Name
+}
+
+// ID is the fork's number, which is never given to another fork.
+func (f *Fork) ID() uint64 { return uint64(f.f.ID) }
+
+func (f *Fork) owner() *Store { return f.s }
+
+func (f *Fork) goneLocked() error {
+	if f.f.Dropped() {
+		return fmt.Errorf("fork %q: %w", f.f.Name, ErrForkNotFound)
+	}
+	return nil
+}
+
+func (f *Fork) at(lsn ids.LSN) (wal.Freeze, *forktree.Node, error) {
+	if err := f.goneLocked(); err != nil {
+		return wal.Freeze{}, nil, err
+	}
+	fz := f.s.freezeLocked(f.f, lsn)
+	return fz, f.f.Top, nil
+}
+
+// freezeLocked turns the fork's memtable, if it holds anything, into a node on
+// top of its path, and says so in the form that log records carry.
+func (s *Store) freezeLocked(f *forktree.Fork, lsn ids.LSN) wal.Freeze {
+	if f.Mem == nil {
+		return wal.Freeze{}
+	}
+	fz := wal.Freeze{Fork: f.ID, Node: f.MemtableID, Older: nodeID(f.Top), NewMemtable: ids.NodeID(s.newID())}
+	s.mu.activeBytes -= f.Mem.Bytes()
+	s.mu.tree.Freeze(f, lsn, fz.NewMemtable)
+	s.forgetForkViewLocked(f)
+	return fz
+}
+
+func nodeID(n *forktree.Node) ids.NodeID {
+	if n == nil {
+		return 0
+	}
+	return n.ID
+}
+
+// Set gives key a value. It returns when that is durable, or with NoSync when
+// the operating system has it. Key and value are copied.
+func (f *Fork) Set(key, value []byte, opts ...WriteOption) error {
+	b := Batch{s: f.s}
+	b.Set(f, key, value)
+	return b.Commit(opts...)
+}
+
+// Delete takes key's value away. The key need not exist; nothing is read.
+func (f *Fork) Delete(key []byte, opts ...WriteOption) error {
+	b := Batch{s: f.s}
+	b.Delete(f, key)
+	return b.Commit(opts...)
+}
+
+// DeleteRange is not supported yet: it returns ErrUnsupported.
+func (f *Fork) DeleteRange(lo, hi []byte, opts ...WriteOption) error {
+	b := Batch{s: f.s}
+	b.DeleteRange(f, lo, hi)
+	return b.Commit(opts...)
+}
+
+// Fork makes a fork of f as it is now, unflushed writes included. It costs one
+// small log record, whatever f holds: nothing is read, copied or flushed, and no
+// file is made. It returns when the fork is durable, or with NoSync when the
+// operating system has it. ErrForkExists if the name is taken.
+func (f *Fork) Fork(name string, opts ...WriteOption) (*Fork, error) {
+	return f.s.fork(f, f.f.ID, 0, name, opts)
+}
+
+func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, name string, opts []WriteOption) (*Fork, error) {
+	if err := CheckName(name); err != nil {
+		return nil, fmt.Errorf("fork: %w", err)
+	}
+	rec := wal.Fork{Name: name, Parent: parent, FromSnapshot: snapshot, CreatedUnixNano: time.Now().UnixNano()}
+	var child *Fork
+	err := s.record(fmt.Sprintf("fork %q", name), false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+		if s.mu.tree.ForkByName(name) != nil {
+			return 0, nil, ErrForkExists
+		}
+		fz, top, err := from.at(lsn)
+		if err != nil {
+			return 0, nil, err
+		}
+		rec.Freeze, rec.Top = fz, nodeID(top)
+		rec.Child, rec.Memtable = ids.ForkID(s.newID()), ids.NodeID(s.newID())
+		f := &forktree.Fork{
+			ID: rec.Child, Name: name, Parent: parent, CreatedUnixNano: rec.CreatedUnixNano, CreatedLSN: lsn,
+			Top: top, MemtableID: rec.Memtable,
+		}
+		s.mu.tree.AddFork(f)
+		child = s.forkHandleLocked(f)
+		return wal.KindFork, rec.AppendTo(nil), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.counter.forks.Add(1)
+	s.wake()
+	return child, nil
+}
+
+// Rename gives the fork another name. Handles stay good. ErrForkExists if the
+// name is taken.
+func (f *Fork) Rename(name string, opts ...WriteOption) error {
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("rename: %w", err)
+	}
+	rec := wal.Rename{Fork: f.f.ID, Name: name}
+	return f.s.record("rename", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+		if err := f.goneLocked(); err != nil {
+			return 0, nil, err
+		}
+		if name == f.f.Name {
+			return wal.KindRename, rec.AppendTo(nil), nil
+		}
+		if f.s.mu.tree.ForkByName(name) != nil {
+			return 0, nil, fmt.Errorf("fork %q: %w", name, ErrForkExists)
+		}
+		f.s.mu.tree.RenameFork(f.f, name)
+		return wal.KindRename, rec.AppendTo(nil), nil
+	})
+}
+
+// Reset makes f what another fork, or a snapshot, is now. What f held that
+// nothing else holds is discarded. O(1). Iterators that are open on f go on with
+// what they saw. Resetting a fork to itself changes nothing.
+func (f *Fork) Reset(to Source, opts ...WriteOption) error {
+	if to.owner() != f.s {
+		return fmt.Errorf("reset: the source belongs to another store")
+	}
+	rec := wal.Reset{Fork: f.f.ID}
+	err := f.s.record("reset", true, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+		if err := f.goneLocked(); err != nil {
+			return 0, nil, err
+		}
+		fz, top, err := to.at(lsn)
+		if err != nil {
+			return 0, nil, err
+		}
+		rec.Freeze, rec.Top, rec.Memtable = fz, nodeID(top), ids.NodeID(f.s.newID())
+		f.s.discardMemtableLocked(f.f)
+		f.s.mu.tree.ResetFork(f.f, top, rec.Memtable)
+		f.s.forgetForkViewLocked(f.f)
+		return wal.KindReset, rec.AppendTo(nil), nil
+	})
+	f.s.wake()
+	return err
+}
+
+// Drop discards the fork: its own writes are garbage from now on, and what it
+// shares with others stays. O(1); the space comes back in the background. Its
+// parent and its children are not touched. The last fork of a store cannot be
+// dropped: ErrProtected.
+func (f *Fork) Drop(opts ...WriteOption) error {
+	rec := wal.Drop{Fork: f.f.ID}
+	err := f.s.record("drop fork", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+		if err := f.goneLocked(); err != nil {
+			return 0, nil, err
+		}
+		if f.s.mu.tree.ForkCount() == 1 {
+			return 0, nil, fmt.Errorf("fork %q is the last one: %w", f.f.Name, ErrProtected)
+		}
+		f.s.discardMemtableLocked(f.f)
+		f.s.mu.tree.DropFork(f.f)
+		f.s.forgetForkViewLocked(f.f)
+		return wal.KindDrop, rec.AppendTo(nil), nil
+	})
+	f.s.wake()
+	return err
+}
+
+func (s *Store) discardMemtableLocked(f *forktree.Fork) {
+	if f.Mem != nil {
+		s.mu.activeBytes -= f.Mem.Bytes()
+	}
+}

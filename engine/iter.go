@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/iterator"
+)
+
+// Iterator walks the rows of a fork or snapshot in key order, both ways. It sees
+// what was there when it was opened, whatever is written, forked, dropped or
+// compacted meanwhile. It is used by one goroutine and must be closed: until then
+// it keeps the files that it reads. After Store.Close it ends with ErrClosed.
+type Iterator struct {
+	s    *Store
+	v    *view
+	it   iterator.Iterator
+	err  error
+	done bool
+}
+
+// NewIter opens an iterator over a range. It is not positioned.
+func (r *viewer) NewIter(rng Range) (*Iterator, error) {
+	if err := rng.check(); err != nil {
+		return nil, err
+	}
+	v, err := r.acquire()
+	if err != nil {
+		return nil, fmt.Errorf("open iterator: %w", err)
+	}
+	at := ids.LSN(r.s.visible.Load())
+	rows := iterator.NewLive(iterator.NewBounded(iterator.NewMerge(v.inputs(at)), rng.Lower, rng.Upper))
+	r.s.counter.iterators.Add(1)
+	return &Iterator{s: r.s, v: v, it: rows}, nil
+}
+
+func (it *Iterator) usable() bool {
+	if it.err != nil {
+		return false
+	}
+	if it.done || it.s.closed.Load() {
+		it.err = ErrClosed
+		return false
+	}
+	return true
+}
+
+func (it *Iterator) moved(ok bool) bool {
+	if !ok {
+		if err := it.it.Error(); err != nil && it.err == nil {
+			it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
+		}
+	}
+	return ok
+}
+
+// First moves to the first row of the range.
+func (it *Iterator) First() bool { return it.usable() && it.moved(it.it.First()) }
+
+// Last moves to the last row of the range.
+func (it *Iterator) Last() bool { return it.usable() && it.moved(it.it.Last()) }
+
+// SeekGE moves to the first row whose key is at or after key.
+func (it *Iterator) SeekGE(key []byte) bool { return it.usable() && it.moved(it.it.SeekGE(key)) }
+
+// SeekLT moves to the last row whose key is before key.
+func (it *Iterator) SeekLT(key []byte) bool { return it.usable() && it.moved(it.it.SeekLT(key)) }
+
+// Next moves to the next row. On an iterator that is not on a row it does
+// nothing.
+func (it *Iterator) Next() bool { return it.usable() && it.moved(it.it.Next()) }
+
+// Prev moves to the row before.
+func (it *Iterator) Prev() bool { return it.usable() && it.moved(it.it.Prev()) }
+
+// Valid tells whether the iterator is on a row.
+func (it *Iterator) Valid() bool { return it.err == nil && !it.done && it.it.Valid() }
+
+// Key is the row's key, good until the next move.
+func (it *Iterator) Key() []byte { return it.it.Key() }
+
+// Value is the row's value, good until the next move.
+func (it *Iterator) Value() []byte {
+	v := it.it.Value()
+	if err := it.it.Error(); err != nil && it.err == nil {
+		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
+	}
+	return v
+}
+
+// Error is what ended the iteration early, nil if nothing did.
+func (it *Iterator) Error() error { return it.err }
+
+// Close lets go of what the iterator reads and returns its error, if any. It may
+// be called more than once.
+func (it *Iterator) Close() error {
+	if it.done {
+		return it.err
+	}
+	it.done = true
+	if err := it.it.Close(); err != nil && it.err == nil {
+		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
+	}
+	it.s.counter.iterators.Add(-1)
+	it.v.release()
+	return it.err
+}

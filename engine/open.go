@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/errs"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/vfs"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/sstable"
+	"github.com/tinedb/tine/wal"
+)
+
+// Open opens the store in dir. If dir is empty or missing, a new store with one
+// empty fork, MainFork, is made in it, unless the options say otherwise. o may be
+// nil. A store is open in one process at a time: ErrLocked. A directory that
+// holds other things is left alone: ErrNotStore. Damage is a *CorruptError.
+//
+// The steps of an open, in an order that no crash in between can hurt:
+//
+//  1. lock the directory;
+//  2. read the manifest, replay the log over it, and keep what forks and
+//     snapshots reach; up to here nothing is changed;
+//  3. sync every log segment that was replayed: from here on no later crash can
+//     take back what recovery is about to build on;
+//  4. remove the files that the manifest does not name, before any number is
+//     given out;
+//  5. write a new manifest, which reserves a block of numbers;
+//  6. start a new log segment, whose header seals the old one where it was
+//     accepted to end;
+//  7. unlink the table files that recovery found to be unreachable.
+func Open(dir string, o *Options) (*Store, error) {
+	s := &Store{dir: dir, opts: o.withDefaults()}
+	s.fs = s.opts.FS
+	s.mu.viewed = map[*viewer]struct{}{}
+	s.mu.views = map[*view]struct{}{}
+	s.mu.claims = map[*forktree.Claim]struct{}{}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), s.abandon())
+	}
+	s.startBackground()
+	return s, nil
+}
+
+func (s *Store) open() error {
+	fresh, err := s.inspect()
+	if err != nil {
+		return err
+	}
+	if err := s.lockDir(); err != nil {
+		return err
+	}
+	s.cache = sstable.NewCache(s.opts.CacheBytes)
+	s.tables = sstable.NewTables(s.fs, s.dir, s.cache, s.opts.MaxOpenFiles)
+	if fresh {
+		if _, _, err := manifest.Load(s.fs, s.dir); errors.Is(err, manifest.ErrNoStore) {
+			return s.create()
+		}
+		// Somebody else created the store before the lock was taken.
+	}
+	return s.recover()
+}
+
+// inspect tells whether a store has to be made in the directory, and refuses what
+// is neither a store nor empty. It changes nothing but to make the directory.
+func (s *Store) inspect() (fresh bool, err error) {
+	names, err := s.fs.List(s.dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if s.opts.ReadOnly || s.opts.MustExist {
+			return false, fmt.Errorf("%w: the directory does not exist", ErrNotStore)
+		}
+		return true, s.fs.MkdirAll(s.dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return false, fmt.Errorf("%w: it is not a directory", ErrNotStore)
+	case err != nil:
+		return false, err
+	}
+	foreign, logs := "", false
+	for _, name := range names {
+		kind, _ := ids.ParseFileName(name)
+		switch {
+		case name == ids.CurrentName:
+			return false, nil
+		case kind == ids.FileSegment || kind == ids.FileTable:
+			logs = true
+		case name == ids.LockName || kind == ids.FileManifest || strings.HasPrefix(name, ids.CurrentName):
+		default:
+			foreign = name
+		}
+	}
+	switch {
+	case logs:
+		// A store is given its CURRENT before its first segment, for good.
+		return false, errs.Corruptf(ids.CurrentName, -1, "the file is missing, but the directory holds logs or tables of a store")
+	case foreign != "":
+		return false, fmt.Errorf("%w: it holds %q and no %s file", ErrNotStore, foreign, ids.CurrentName)
+	case s.opts.ReadOnly || s.opts.MustExist:
+		return false, fmt.Errorf("%w: the directory is empty", ErrNotStore)
+	}
+	return true, nil
+}
+
+func (s *Store) lockDir() error {
+	lock, err := s.fs.Lock(path.Join(s.dir, ids.LockName))
+	if err != nil && s.opts.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+		return nil // nobody can write here
+	}
+	if errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	s.lock = lock
+	return err
+}
+
+// create makes a new store.
+func (s *Store) create() error {
+	if err := s.removeOrphans(manifest.NewState(), 0, nil); err != nil {
+		return err
+	}
+	const mainID, mainMemtable, firstID = 1, 2, 3
+	state := manifest.NewState()
+	if _, err := rand.Read(state.StoreID[:]); err != nil {
+		return err
+	}
+	state.Forks[mainID] = manifest.Fork{
+		ID: mainID, Name: MainFork, Memtable: mainMemtable, CreatedUnixNano: time.Now().UnixNano(),
+	}
+	state.Counters = manifest.Counters{Trimmed: 1, NextID: firstID, NextLSN: 1}
+	tree, err := forktree.Load(state, nil, nil)
+	if err != nil {
+		return err
+	}
+	return s.begin(tree, state, nil)
+}
+
+// recover opens an existing store.
+func (s *Store) recover() error {
+	state, info, err := manifest.Load(s.fs, s.dir)
+	if err != nil {
+		return err
+	}
+	rec, tree, err := rebuild(s.fs, s.dir, state)
+	if err != nil {
+		return err
+	}
+	if s.opts.ReadOnly {
+		s.mu.tree = tree
+		s.mu.lastLSN, s.mu.newest = rec.Last, rec.Last
+		s.visible.Store(uint64(rec.Last))
+		s.countMemoryLocked()
+		return nil
+	}
+	if err := rec.Sync(); err != nil {
+		return err
+	}
+	if err := s.removeOrphans(state, info.File, rec); err != nil {
+		return err
+	}
+	return s.begin(tree, state, rec)
+}
+
+// begin takes the recovered tree into use: it writes the new manifest, starts the
+// log and unlinks what is unreachable.
+func (s *Store) begin(tree *forktree.Tree, old *manifest.State, rec *wal.Recovered) error {
+	s.mu.tree = tree
+	s.nextID.Store(old.NextID)
+	s.idBound.Store(old.NextID + numberBlock)
+	s.mu.lsnBound = old.NextLSN + numberBlock
+	s.mu.lastLSN = old.NextLSN - 1
+	s.mu.trimmed = old.Trimmed
+	if rec != nil {
+		s.mu.newest = rec.Last
+	}
+	s.visible.Store(uint64(s.mu.lastLSN))
+
+	state := manifest.NewState()
+	state.StoreID, s.id = old.StoreID, old.StoreID
+	state.Apply(tree.TakeTransaction())
+	state.Counters = manifest.Counters{
+		Applied: s.mu.newest, Trimmed: s.mu.trimmed, NextID: s.idBound.Load(), NextLSN: s.mu.lsnBound,
+	}
+	var err error
+	s.man, err = manifest.Create(s.fs, s.dir, state, manifest.Options{
+		NextFile:    s.newFileNum,
+		WaitDurable: func(lsn ids.LSN) error { return s.log.Sync(lsn) },
+		OnFailure:   func(err error) { s.opts.Logger.Error("the manifest has failed", "error", err) },
+	})
+	if err != nil {
+		return err
+	}
+	s.log, err = wal.Start(s.fs, s.dir, rec, s.mu.lastLSN+1, wal.Options{
+		SegmentBytes: s.opts.SegmentBytes,
+		NextFile:     s.newFileNum,
+		MarkDelay:    s.markDelay(),
+		OnFailure:    func(err error) { s.opts.Logger.Error("the log has failed", "error", err) },
+	})
+	if err != nil {
+		return err
+	}
+	s.countMemoryLocked()
+	return s.removeUnreachable()
+}
+
+// markDelay turns the log's idle marker off where nothing may run by itself.
+func (s *Store) markDelay() time.Duration {
+	if s.opts.Manual {
+		return -1
+	}
+	return 0
+}
+
+// rebuild reads the log over the manifest's state and builds the tree. It changes
+// nothing on disk; state's forks and snapshots are brought up to the log's end.
+func rebuild(fsys vfs.FS, dir string, state *manifest.State) (*wal.Recovered, *forktree.Tree, error) {
+	r := newReplay(state)
+	rec, err := wal.Replay(fsys, dir, state.Trimmed, r.record)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rec.Last < state.Applied {
+		return nil, nil, errs.Corruptf("the log", -1, "it ends at LSN %d, but the manifest has the effect of LSN %d", rec.Last, state.Applied)
+	}
+	tree, err := forktree.Load(state, r.frozen, r.mems)
+	if err != nil {
+		return nil, nil, &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
+	}
+	for _, t := range tree.Tables() {
+		if err := checkTableFile(fsys, dir, t.Meta); err != nil {
+			return nil, nil, err
+		}
+	}
+	return rec, tree, nil
+}
+
+// checkTableFile makes sure that the bytes of a table can be there at all.
+func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) error {
+	name := ids.TableFileName(m.File)
+	size, err := fsys.Size(path.Join(dir, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errs.Corruptf(name, -1, "the file is missing, but the manifest names table %d in it", m.ID)
+	case err != nil:
+		return err
+	case uint64(size) < m.Offset+m.Length:
+		return errs.Corruptf(name, size, "the file ends here, but table %d reaches to %d", m.ID, m.Offset+m.Length)
+	}
+	return nil
+}
+
+// abandon gives back what a failed open had taken.
+func (s *Store) abandon() error {
+	s.closed.Store(true)
+	var err error
+	if s.log != nil {
+		err = errors.Join(err, s.log.Close())
+	}
+	if s.man != nil {
+		err = errors.Join(err, s.man.Close())
+	}
+	if s.tables != nil {
+		err = errors.Join(err, s.tables.Close())
+	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/manifest"
+)
+
+// releaseSlice is how many nodes are taken apart under the lock at a time.
+const releaseSlice = 256
+
+// publishLocked builds the manifest transaction that brings the manifest up to
+// the tree's present and gives it its place, in one step with whatever the caller
+// has just installed. The manifest's log writes it only when the write-ahead log
+// is durable through the newest record there is: that covers the records that
+// froze the nodes it holds and every fork, drop, reset, rename and snapshot whose
+// effect it contains. Installing before the transaction is durable is safe,
+// because a swap changes no content; only unlinking and trimming wait for it.
+func (s *Store) publishLocked() manifest.Position {
+	tx := s.mu.tree.TakeTransaction()
+	files, tables := s.mu.tree.TakeObsolete()
+	c := s.countersLocked()
+	c.Applied = s.mu.newest
+	tx.Counters = &c
+	at := s.man.Append(tx, s.mu.newest)
+	for _, num := range files {
+		s.mu.zombies = append(s.mu.zombies, zombie{num: num, at: at})
+	}
+	for _, t := range tables {
+		s.tables.Forget(&t.Meta)
+	}
+	s.countMemoryLocked()
+	return at
+}
+
+// reclaim takes unreferenced nodes apart, publishes what is owed, and unlinks the
+// files that nothing needs any more. It does I/O and must not be called under
+// the lock.
+func (s *Store) reclaim() error {
+	for {
+		s.mu.Lock()
+		more := s.mu.tree.Release(releaseSlice)
+		s.mu.Unlock()
+		if !more {
+			break
+		}
+	}
+	s.mu.Lock()
+	if s.mu.tree.Owes() {
+		s.publishLocked()
+	}
+	s.countMemoryLocked()
+	pending := len(s.mu.zombies) > 0
+	s.mu.Unlock()
+	if !pending {
+		return nil
+	}
+	if err := s.man.Sync(s.man.Last()); err != nil {
+		return s.writeError("publish", err)
+	}
+	return s.unlinkZombies()
+}
+
+func (s *Store) unlinkZombies() error {
+	durable := s.man.Durable()
+	var ready []zombie
+	s.mu.Lock()
+	rest := s.mu.zombies[:0]
+	for _, z := range s.mu.zombies {
+		if z.at <= durable {
+			ready = append(ready, z)
+		} else {
+			rest = append(rest, z)
+		}
+	}
+	s.mu.zombies = rest
+	s.mu.Unlock()
+
+	var failed error
+	for i, z := range ready {
+		if err := s.unlink(z); err != nil {
+			failed = errors.Join(failed, err)
+			s.mu.Lock()
+			s.mu.zombies = append(s.mu.zombies, ready[i])
+			s.mu.Unlock()
+		}
+	}
+	return failed
+}
+
+// unlink removes a table file. The conditions are asserted again, here where it
+// happens: no live file is ever unlinked (invariant 6).
+func (s *Store) unlink(z zombie) error {
+	s.mu.Lock()
+	needed := s.mu.tree.HasFile(z.num)
+	s.mu.Unlock()
+	invariant.Check(!needed, "file %d is unlinked while a table of it is held", z.num)
+	invariant.Check(z.at <= s.man.Durable(), "file %d is unlinked before the manifest is durable", z.num)
+	if invariant.Expensive {
+		s.man.View(func(st *manifest.State) {
+			for id, t := range st.Tables {
+				invariant.Check(t.File != z.num, "file %d is unlinked while the manifest names its table %d", z.num, id)
+			}
+		})
+	}
+	s.tables.ForgetFile(z.num)
+	err := s.fs.Remove(path.Join(s.dir, ids.TableFileName(z.num)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.counter.filesRemoved.Add(1)
+	return nil
+}
+
+// trim lets go of log segments whose every record is in tables, or was discarded,
+// and whose structural records the manifest holds.
+func (s *Store) trim() error {
+	s.mu.Lock()
+	low := s.mu.tree.LowLSN(s.mu.newest + 1)
+	if low <= s.log.FirstLSN() || low <= s.mu.trimmed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.trimmed = low
+	at := s.publishLocked()
+	s.mu.Unlock()
+	if err := s.man.Sync(at); err != nil {
+		return s.writeError("trim the log", err)
+	}
+	_, err := s.log.Trim(low)
+	return err
+}
+
+// install runs fn, which installs results in the tree, and publishes it in the
+// same critical section; then it gives the claims back. The transaction's fsync
+// follows outside.
+func (s *Store) install(claims []*forktree.Claim, fn func()) error {
+	s.mu.Lock()
+	fn()
+	at := s.publishLocked()
+	for _, c := range claims {
+		s.unclaimLocked(c)
+	}
+	s.mu.Unlock()
+	return s.writeError("publish", s.man.Sync(at))
+}
+
+func (s *Store) claimLocked(rng []*forktree.Node) *forktree.Claim {
+	c := s.mu.tree.Claim(rng)
+	if c != nil {
+		s.mu.claims[c] = struct{}{}
+	}
+	return c
+}
+
+func (s *Store) unclaimLocked(c *forktree.Claim) {
+	s.mu.tree.Unclaim(c)
+	delete(s.mu.claims, c)
+}
+
+func (s *Store) unclaim(claims ...*forktree.Claim) {
+	s.mu.Lock()
+	for _, c := range claims {
+		s.unclaimLocked(c)
+	}
+	s.mu.Unlock()
+}

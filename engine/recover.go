@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/wal"
+)
+
+// replay builds, from the manifest's state and the log's records in order, what
+// the store was when the last record was written. It keeps no I/O of its own.
+//
+// Every memtable that the log names is built, but those whose node is in tables
+// already: their content is there. The manifest's fork table is exactly the log's
+// through Applied, so from older structural records only the structure is taken
+// (which node was frozen over which older one). What is kept in the end is
+// decided by reachability alone, in forktree.Load: the fork that wrote a node may
+// be long gone.
+type replay struct {
+	state  *manifest.State // its forks and snapshots are brought up to date
+	frozen map[ids.NodeID]forktree.Frozen
+	mems   map[ids.NodeID]forktree.Memtable
+}
+
+func newReplay(state *manifest.State) *replay {
+	return &replay{state: state, frozen: map[ids.NodeID]forktree.Frozen{}, mems: map[ids.NodeID]forktree.Memtable{}}
+}
+
+// record takes one record of the log.
+func (r *replay) record(rec wal.Record) error {
+	if rec.LSN >= r.state.NextLSN {
+		return fmt.Errorf("%w: LSN %d was never reserved, numbers end at %d", wal.ErrBadPayload, rec.LSN, r.state.NextLSN)
+	}
+	switch rec.Kind {
+	case wal.KindBatch:
+		return r.batch(rec)
+	case wal.KindFreeze:
+		fz, err := wal.DecodeFreeze(rec.Payload)
+		if err != nil {
+			return err
+		}
+		return r.freeze(rec.LSN, fz)
+	case wal.KindFork:
+		return r.fork(rec)
+	case wal.KindSnapshot:
+		return r.snapshot(rec)
+	case wal.KindReset:
+		return r.reset(rec)
+	case wal.KindDrop, wal.KindDropSnapshot, wal.KindRename, wal.KindRenameSnapshot:
+		return r.name(rec)
+	default:
+		return fmt.Errorf("%w: this version writes no records of kind %v", wal.ErrBadPayload, rec.Kind)
+	}
+}
+
+// applied tells whether the manifest's fork table has the effect of a record.
+func (r *replay) applied(lsn ids.LSN) bool { return lsn <= r.state.Applied }
+
+func (r *replay) batch(rec wal.Record) error {
+	parts, err := wal.DecodeBatch(rec.Payload)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if _, flushed := r.state.Nodes[p.Memtable]; flushed {
+			continue
+		}
+		m, ok := r.mems[p.Memtable]
+		if !ok {
+			m = forktree.Memtable{Mem: memtable.New(), Low: rec.LSN}
+			r.mems[p.Memtable] = m
+		}
+		mem := m.Mem.(*memtable.Memtable)
+		ops := wal.NewOpReader(p.Ops)
+		for {
+			kind, key, value, ok := ops.Next()
+			if !ok {
+				break
+			}
+			mem.Add(rec.LSN, key, kind, value)
+		}
+		if err := ops.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) freeze(lsn ids.LSN, fz wal.Freeze) error {
+	if fz.Node == 0 {
+		return nil
+	}
+	if fz.Older >= fz.Node || fz.NewMemtable <= fz.Node {
+		return fmt.Errorf("%w: node %d is frozen over %d, to be followed by memtable %d", wal.ErrBadPayload, fz.Node, fz.Older, fz.NewMemtable)
+	}
+	if _, flushed := r.state.Nodes[fz.Node]; !flushed {
+		if _, twice := r.frozen[fz.Node]; twice {
+			return fmt.Errorf("%w: node %d is frozen twice", wal.ErrBadPayload, fz.Node)
+		}
+		r.frozen[fz.Node] = forktree.Frozen{Fork: fz.Fork, Older: fz.Older, LSN: lsn}
+	}
+	if f, ok := r.state.Forks[fz.Fork]; ok && !r.applied(lsn) {
+		if f.Memtable != fz.Node {
+			return fmt.Errorf("%w: fork %d freezes memtable %d, it has %d", wal.ErrBadPayload, fz.Fork, fz.Node, f.Memtable)
+		}
+		f.Top, f.Memtable = fz.Node, fz.NewMemtable
+		r.state.Forks[fz.Fork] = f
+	}
+	return nil
+}
+
+func (r *replay) fork(rec wal.Record) error {
+	p, err := wal.DecodeFork(rec.Payload)
+	if err != nil {
+		return err
+	}
+	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
+		return err
+	}
+	if _, twice := r.state.Forks[p.Child]; twice {
+		return fmt.Errorf("%w: fork %d is made twice", wal.ErrBadPayload, p.Child)
+	}
+	r.state.Forks[p.Child] = manifest.Fork{
+		ID: p.Child, Name: p.Name, Parent: p.Parent, Top: p.Top, Memtable: p.Memtable,
+		CreatedUnixNano: p.CreatedUnixNano, CreatedLSN: rec.LSN,
+	}
+	return nil
+}
+
+func (r *replay) snapshot(rec wal.Record) error {
+	p, err := wal.DecodeSnapshot(rec.Payload)
+	if err != nil {
+		return err
+	}
+	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
+		return err
+	}
+	if _, twice := r.state.Snapshots[p.ID]; twice {
+		return fmt.Errorf("%w: snapshot %d is made twice", wal.ErrBadPayload, p.ID)
+	}
+	r.state.Snapshots[p.ID] = manifest.Snapshot{
+		ID: p.ID, Name: p.Name, Node: p.Node, Fork: p.Fork, CreatedUnixNano: p.CreatedUnixNano,
+	}
+	return nil
+}
+
+func (r *replay) reset(rec wal.Record) error {
+	p, err := wal.DecodeReset(rec.Payload)
+	if err != nil {
+		return err
+	}
+	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
+		return err
+	}
+	f, ok := r.state.Forks[p.Fork]
+	if !ok {
+		return fmt.Errorf("%w: fork %d is reset, but there is none", wal.ErrBadPayload, p.Fork)
+	}
+	f.Top, f.Memtable = p.Top, p.Memtable
+	r.state.Forks[p.Fork] = f
+	return nil
+}
+
+// name takes the records that only touch the tables of forks and snapshots. They
+// are durable before the manifest forgets what they end, so a record that is not
+// applied yet must find its object.
+func (r *replay) name(rec wal.Record) error {
+	missing := func(what string, id uint64) error {
+		return fmt.Errorf("%w: %v record for %s %d, but there is none", wal.ErrBadPayload, rec.Kind, what, id)
+	}
+	switch rec.Kind {
+	case wal.KindDrop:
+		p, err := wal.DecodeDrop(rec.Payload)
+		if err != nil || r.applied(rec.LSN) {
+			return err
+		}
+		if _, ok := r.state.Forks[p.Fork]; !ok {
+			return missing("fork", uint64(p.Fork))
+		}
+		delete(r.state.Forks, p.Fork)
+	case wal.KindDropSnapshot:
+		p, err := wal.DecodeDropSnapshot(rec.Payload)
+		if err != nil || r.applied(rec.LSN) {
+			return err
+		}
+		if _, ok := r.state.Snapshots[p.ID]; !ok {
+			return missing("snapshot", uint64(p.ID))
+		}
+		delete(r.state.Snapshots, p.ID)
+	case wal.KindRename:
+		p, err := wal.DecodeRename(rec.Payload)
+		if err != nil || r.applied(rec.LSN) {
+			return err
+		}
+		f, ok := r.state.Forks[p.Fork]
+		if !ok {
+			return missing("fork", uint64(p.Fork))
+		}
+		f.Name = p.Name
+		r.state.Forks[p.Fork] = f
+	case wal.KindRenameSnapshot:
+		p, err := wal.DecodeRenameSnapshot(rec.Payload)
+		if err != nil || r.applied(rec.LSN) {
+			return err
+		}
+		n, ok := r.state.Snapshots[p.ID]
+		if !ok {
+			return missing("snapshot", uint64(p.ID))
+		}
+		n.Name = p.Name
+		r.state.Snapshots[p.ID] = n
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/wal"
+)
+
+// Snapshot is a handle on a named, immutable state of a fork. It may be used
+// concurrently. After a drop its methods return ErrSnapshotNotFound.
+type Snapshot struct {
+	viewer
+	n *forktree.Snapshot
+}
+
+func (s *Store) snapshotHandleLocked(n *forktree.Snapshot) *Snapshot {
+	if h, ok := n.Local.(*Snapshot); ok {
+		return h
+	}
+	h := &Snapshot{n: n}
+	h.s = s
+	h.state = func() (*forktree.Node, *memtable.Memtable, error) {
+		return n.Node, nil, h.goneLocked()
+	}
+	n.Local = h
+	return h
+}
+
+// Snapshot gives the handle of the snapshot of that name, or
+// ErrSnapshotNotFound.
+func (s *Store) Snapshot(name string) (*Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	n := s.mu.tree.SnapshotByName(name)
+	if n == nil {
+		return nil, fmt.Errorf("snapshot %q: %w", name, ErrSnapshotNotFound)
+	}
+	return s.snapshotHandleLocked(n), nil
+}
+
+// Snapshot puts a name on what f is now. O(1), durable when it returns (see
+// NoSync). ErrSnapshotExists if the name is taken; snapshots have names of their
+// own, apart from forks.
+func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
+	if err := CheckName(name); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	s := f.s
+	rec := wal.Snapshot{Name: name, Fork: f.f.ID, CreatedUnixNano: time.Now().UnixNano()}
+	var h *Snapshot
+	err := s.record(fmt.Sprintf("snapshot %q", name), false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+		if s.mu.tree.SnapshotByName(name) != nil {
+			return 0, nil, ErrSnapshotExists
+		}
+		fz, top, err := f.at(lsn)
+		if err != nil {
+			return 0, nil, err
+		}
+		rec.Freeze, rec.Node, rec.ID = fz, nodeID(top), ids.SnapshotID(s.newID())
+		n := &forktree.Snapshot{ID: rec.ID, Name: name, Fork: rec.Fork, CreatedUnixNano: rec.CreatedUnixNano, Node: top}
+		s.mu.tree.AddSnapshot(n)
+		h = s.snapshotHandleLocked(n)
+		return wal.KindSnapshot, rec.AppendTo(nil), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.wake()
+	return h, nil
+}
+
+// Name is the snapshot's present name.
+func (n *Snapshot) Name() string {
+	n.s.mu.Lock()
+	defer n.s.mu.Unlock()
+	return n.n.Name
+}
+
+// ID is the snapshot's number, which is never given to another one.
+func (n *Snapshot) ID() uint64 { return uint64(n.n.ID) }
+
+func (n *Snapshot) owner() *Store { return n.s }
+
+func (n *Snapshot) goneLocked() error {
+	if n.n.Dropped() {
+		return fmt.Errorf("snapshot %q: %w", n.n.Name, ErrSnapshotNotFound)
+	}
+	return nil
+}
+
+func (n *Snapshot) at(ids.LSN) (wal.Freeze, *forktree.Node, error) {
+	return wal.Freeze{}, n.n.Node, n.goneLocked()
+}
+
+// Fork makes a fork that begins as the snapshot. See Fork.Fork.
+func (n *Snapshot) Fork(name string, opts ...WriteOption) (*Fork, error) {
+	return n.s.fork(n, n.n.Fork, n.n.ID, name, opts)
+}
+
+// Rename gives the snapshot another name. ErrSnapshotExists if it is taken.
+func (n *Snapshot) Rename(name string, opts ...WriteOption) error {
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("rename: %w", err)
+	}
+	rec := wal.RenameSnapshot{ID: n.n.ID, Name: name}
+	return n.s.record("rename snapshot", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+		if err := n.goneLocked(); err != nil {
+			return 0, nil, err
+		}
+		if name != n.n.Name {
+			if n.s.mu.tree.SnapshotByName(name) != nil {
+				return 0, nil, fmt.Errorf("snapshot %q: %w", name, ErrSnapshotExists)
+			}
+			n.s.mu.tree.RenameSnapshot(n.n, name)
+		}
+		return wal.KindRenameSnapshot, rec.AppendTo(nil), nil
+	})
+}
+
+// Drop takes the snapshot away. Forks made from it stay. O(1).
+func (n *Snapshot) Drop(opts ...WriteOption) error {
+	rec := wal.DropSnapshot{ID: n.n.ID}
+	err := n.s.record("drop snapshot", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+		if err := n.goneLocked(); err != nil {
+			return 0, nil, err
+		}
+		n.s.mu.tree.DropSnapshot(n.n)
+		n.s.forgetViewLocked(&n.viewer)
+		return wal.KindDropSnapshot, rec.AppendTo(nil), nil
+	})
+	n.s.wake()
+	return err
+}

@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/vfs"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/sstable"
+	"github.com/tinedb/tine/wal"
+)
+
+// MainFork is the name of the fork that a new store begins with.
+const MainFork = "main"
+
+// Store is an open store. It may be used concurrently.
+type Store struct {
+	dir    string
+	opts   Options
+	fs     vfs.FS
+	lock   io.Closer
+	cache  *sstable.Cache
+	tables *sstable.Tables
+	log    *wal.Log      // nil if read-only
+	man    *manifest.Log // nil if read-only
+	id     [16]byte
+
+	closed  atomic.Bool
+	visible atomic.Uint64 // the LSN through which every write is in its memtables
+
+	// mu is the one lock of the tree, the log's order and the memtables' writers.
+	// In it an LSN is taken, the target memtables are chosen, the record gets its
+	// place in the log and the rows go into memory, all in one step; and so do
+	// forks, drops, resets, freezes, claims, installs and the place of a manifest
+	// transaction. No I/O happens under it.
+	mu struct {
+		sync.Mutex
+		tree        *forktree.Tree
+		lastLSN     ids.LSN // the last one given out, or passed over when the store was opened
+		newest      ids.LSN // of the newest record there is
+		trimmed     ids.LSN // the log may lack records below
+		lsnBound    ids.LSN // LSNs below are durably reserved
+		activeBytes int64   // memory of the forks' own memtables
+		zombies     []zombie
+		viewed      map[*viewer]struct{} // those with a cached view
+		views       map[*view]struct{}   // all that pin something
+		claims      map[*forktree.Claim]struct{}
+	}
+	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
+	idBound     atomic.Uint64 // numbers below are durably reserved
+	memoryBytes atomic.Int64  // of all memtables and nodes in memory
+	reserveMu   sync.Mutex    // one reservation of numbers at a time
+
+	jobs    sync.Mutex // held by Flush, Compact and the like in the caller's goroutine
+	back    background
+	counter counters
+}
+
+// zombie is a table file that nothing needs any more. It is unlinked when the
+// manifest is durable through at.
+type zombie struct {
+	num ids.FileNum
+	at  manifest.Position
+}
+
+// A batch of numbers is reserved when fewer than lowNumbers are left, and writes
+// wait for it when fewer than fewNumbers are: the rest is for files.
+const (
+	numberBlock = 1 << 16
+	lowNumbers  = 1 << 12
+	fewNumbers  = 1 << 10
+)
+
+// newID gives out a number that no fork, snapshot, node, table or file ever had.
+func (s *Store) newID() uint64 {
+	n := s.nextID.Add(1) - 1
+	invariant.Check(n < s.idBound.Load(), "number %d is given out before it is reserved", n)
+	return n
+}
+
+func (s *Store) newFileNum() ids.FileNum { return ids.FileNum(s.newID()) }
+func (s *Store) newTableID() ids.TableID { return ids.TableID(s.newID()) }
+
+// failure is the disk error that has stopped the store from writing, nil while
+// it is healthy.
+func (s *Store) failure() error {
+	if err := s.log.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPoisoned, err)
+	}
+	if err := s.man.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPoisoned, err)
+	}
+	return nil
+}
+
+// writable tells why a write cannot begin now, and sees to it that there are
+// numbers for it. It may wait for I/O.
+func (s *Store) writable() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if s.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	if err := s.failure(); err != nil {
+		return err
+	}
+	return s.reserveNumbers(lowNumbers)
+}
+
+// reserveNumbers makes sure that at least atLeast ids and LSNs are reserved
+// durably in the manifest, so that none is ever given out twice, whatever a crash
+// forgets.
+func (s *Store) reserveNumbers(atLeast uint64) error {
+	enough := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.idBound.Load()-s.nextID.Load() >= atLeast && uint64(s.mu.lsnBound-s.mu.lastLSN) > atLeast
+	}
+	if enough() {
+		return nil
+	}
+	s.reserveMu.Lock()
+	defer s.reserveMu.Unlock()
+	if enough() {
+		return nil
+	}
+	s.mu.Lock()
+	c := s.countersLocked()
+	c.NextID += numberBlock
+	c.NextLSN += numberBlock
+	pos := s.man.Append(&manifest.Transaction{Counters: &c}, 0)
+	s.mu.Unlock()
+	if err := s.man.Sync(pos); err != nil {
+		return s.writeError("reserve numbers", err)
+	}
+	s.mu.Lock()
+	s.idBound.Store(c.NextID)
+	s.mu.lsnBound = c.NextLSN
+	s.mu.Unlock()
+	return nil
+}
+
+// countersLocked gives the manifest's counters as they stand, with Applied as it
+// was last published.
+func (s *Store) countersLocked() manifest.Counters {
+	c := s.man.Counters()
+	c.Trimmed = max(c.Trimmed, s.mu.trimmed)
+	return c
+}
+
+// writeError turns an error of log or manifest into what a writer is told.
+func (s *Store) writeError(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, wal.ErrIndeterminate):
+		return fmt.Errorf("%s: %w: %w: %w", what, ErrIndeterminate, ErrPoisoned, err)
+	case errors.Is(err, wal.ErrPoisoned), errors.Is(err, manifest.ErrPoisoned):
+		return fmt.Errorf("%s: %w: %w", what, ErrPoisoned, err)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
+
+// acknowledge returns once everything through lsn is durable (sync), or in the
+// hands of the operating system.
+func (s *Store) acknowledge(what string, lsn ids.LSN, sync bool) error {
+	if sync {
+		return s.writeError(what, s.log.Sync(lsn))
+	}
+	return s.writeError(what, s.log.Write(lsn))
+}
+
+// Sync makes every write that has been acknowledged so far durable.
+func (s *Store) Sync() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if s.opts.ReadOnly {
+		return nil
+	}
+	s.mu.Lock()
+	lsn := s.mu.newest
+	s.mu.Unlock()
+	return s.acknowledge("sync", lsn, true)
+}
+
+// record appends one structural record: it makes room in the log, and then, in
+// one critical section, lets change validate, take its LSN and change the tree.
+// size is the exact length of the payload that change will return. privileged
+// records may use the spare segment that is kept so that space can be freed when
+// there is none.
+func (s *Store) record(what string, privileged bool, size int, sync bool,
+	change func(lsn ids.LSN) (wal.Kind, []byte, error)) error {
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := s.log.Reserve(size, privileged); err != nil {
+		return s.writeError(what, err)
+	}
+	lsn, err := s.place(size, change)
+	if err != nil {
+		s.log.Unreserve(size)
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return s.acknowledge(what, lsn, sync)
+}
+
+// payloadBytes is the exact length of a record's payload. It does not depend on
+// the ids in it, so it is known before they are.
+func payloadBytes(r interface{ AppendTo([]byte) []byte }) int {
+	var buf [256]byte
+	return len(r.AppendTo(buf[:0]))
+}
+
+// errFewNumbers makes a writer reserve more numbers and try again.
+var errFewNumbers = errors.New("few numbers are left")
+
+func (s *Store) place(size int, change func(lsn ids.LSN) (wal.Kind, []byte, error)) (ids.LSN, error) {
+	for {
+		lsn, err := s.placeOnce(size, change)
+		if !errors.Is(err, errFewNumbers) {
+			return lsn, err
+		}
+		if err := s.reserveNumbers(lowNumbers); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, error)) (ids.LSN, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.openLocked(); err != nil {
+		return 0, err
+	}
+	lsn := s.mu.lastLSN + 1
+	kind, payload, err := change(lsn)
+	if err != nil {
+		return 0, err
+	}
+	s.appendLocked(lsn, kind, size, payload)
+	return lsn, nil
+}
+
+// openLocked tells why a record cannot take its place now.
+func (s *Store) openLocked() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if err := s.failure(); err != nil {
+		return err
+	}
+	if s.idBound.Load()-s.nextID.Load() < fewNumbers || s.mu.lsnBound-s.mu.lastLSN < fewNumbers {
+		return errFewNumbers
+	}
+	return nil
+}
+
+func (s *Store) appendLocked(lsn ids.LSN, kind wal.Kind, size int, payload []byte) {
+	if len(payload) != size {
+		panic(fmt.Sprintf("engine: a record of kind %d has %d bytes, %d were reserved", kind, len(payload), size))
+	}
+	s.mu.lastLSN, s.mu.newest = lsn, lsn
+	s.log.Append(lsn, kind, payload)
+	s.visible.Store(uint64(lsn))
+	s.countMemoryLocked()
+}
+
+func (s *Store) countMemoryLocked() {
+	s.memoryBytes.Store(s.mu.activeBytes + s.mu.tree.MemoryBytes())
+}
+
+// memtableLocked gives the fork's memtable, making it with the first write. A view
+// that was taken while there was none is forgotten.
+func (s *Store) memtableLocked(f *forktree.Fork, lsn ids.LSN) *memtable.Memtable {
+	if f.Mem != nil {
+		return f.Mem.(*memtable.Memtable)
+	}
+	m := memtable.New()
+	f.Mem, f.Low = m, lsn
+	s.mu.activeBytes += m.Bytes()
+	s.forgetForkViewLocked(f)
+	return m
+}

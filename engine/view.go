@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/iterator"
+)
+
+// view is what a fork or snapshot is read through: a memtable that may still
+// grow, over the layers of its path as they stood at one moment. It is immutable
+// but for its count. A view from before a swap still reads right, because a swap
+// changes no content; it only keeps old files alive, so the sweeper makes readers
+// let go of it. Its runs stay pinned until the last reader is done.
+type view struct {
+	s      *Store
+	refs   atomic.Int32
+	mem    *memtable.Memtable // nil if the fork has none
+	layers []layer            // newest first
+	swaps  uint64             // the tree's count of swaps when it was built
+}
+
+// layer is one node of the path: a frozen memtable or a run.
+type layer struct {
+	mem *memtable.Memtable
+	run *forktree.Run
+}
+
+// viewLocked builds a view with one reference.
+func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
+	v := &view{s: s, mem: mem, swaps: s.mu.tree.Swaps()}
+	for n := range forktree.Path(top) {
+		switch {
+		case n.Mem != nil:
+			v.layers = append(v.layers, layer{mem: n.Mem.(*memtable.Memtable)})
+		case len(n.Run.Tables) > 0:
+			s.mu.tree.Pin(n.Run)
+			v.layers = append(v.layers, layer{run: n.Run})
+		}
+	}
+	v.refs.Store(1)
+	s.mu.views[v] = struct{}{}
+	return v
+}
+
+// release takes one reference back; the last one unpins the runs.
+func (v *view) release() {
+	if v.unref() {
+		v.s.mu.Lock()
+		v.unpinLocked()
+		v.s.mu.Unlock()
+		v.s.wake()
+	}
+}
+
+func (v *view) releaseLocked() {
+	if v.unref() {
+		v.unpinLocked()
+	}
+}
+
+func (v *view) unref() (last bool) {
+	n := v.refs.Add(-1)
+	invariant.Check(n >= 0, "a view is released twice")
+	return n == 0
+}
+
+func (v *view) unpinLocked() {
+	for _, l := range v.layers {
+		if l.run != nil {
+			v.s.mu.tree.Unpin(l.run)
+		}
+	}
+	delete(v.s.mu.views, v)
+}
+
+// get looks for the newest row of key that is no newer than at. The first
+// occurrence from the top decides. It appends the value to dst.
+func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err error) {
+	if v.mem != nil {
+		if value, kind, ok := v.mem.Get(key, at); ok {
+			return append(dst, value...), kind == iterator.Set, nil
+		}
+	}
+	for _, l := range v.layers {
+		if l.mem != nil {
+			if value, kind, ok := l.mem.Get(key, memtable.MaxLSN); ok {
+				return append(dst, value...), kind == iterator.Set, nil
+			}
+			continue
+		}
+		t := l.run.Find(key)
+		if t == nil {
+			continue
+		}
+		r, err := v.s.tables.Reader(&t.Meta)
+		if err != nil {
+			return dst, false, v.s.blame(err)
+		}
+		value, kind, ok, err := r.Get(dst, key)
+		if err != nil {
+			return dst, false, v.s.blame(err)
+		}
+		if ok {
+			return value, kind == iterator.Set, nil
+		}
+	}
+	return dst, false, nil
+}
+
+// mayHold tells whether any layer may hold a row of key, a tombstone included.
+// It may err towards yes.
+func (v *view) mayHold(key []byte) (bool, error) {
+	for _, l := range v.layers {
+		if l.mem != nil {
+			if _, _, ok := l.mem.Get(key, memtable.MaxLSN); ok {
+				return true, nil
+			}
+			continue
+		}
+		t := l.run.Find(key)
+		if t == nil {
+			continue
+		}
+		r, err := v.s.tables.Reader(&t.Meta)
+		if err != nil {
+			return false, v.s.blame(err)
+		}
+		if r.MayContain(key) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// inputs gives an iterator for each layer, newest first.
+func (v *view) inputs(at ids.LSN) []iterator.Iterator {
+	in := make([]iterator.Iterator, 0, len(v.layers)+1)
+	if v.mem != nil {
+		in = append(in, v.mem.NewIter(at))
+	}
+	for _, l := range v.layers {
+		if l.mem != nil {
+			in = append(in, l.mem.NewIter(memtable.MaxLSN))
+		} else {
+			in = append(in, v.s.runIter(l.run))
+		}
+	}
+	return in
+}
+
+// runIter walks a run, opening only the tables it comes to.
+func (s *Store) runIter(run *forktree.Run) iterator.Iterator {
+	return iterator.NewConcat(len(run.Tables),
+		func(i int) (smallest, largest []byte) {
+			m := &run.Tables[i].Meta
+			return m.Smallest, m.Largest
+		},
+		func(i int) (iterator.Iterator, error) {
+			r, err := s.tables.Reader(&run.Tables[i].Meta)
+			if err != nil {
+				return nil, err
+			}
+			return r.NewIter(), nil
+		})
+}
+
+// viewer is what forks and snapshots have in common for reading: a cached view.
+// Loading the view and counting a reference on it is one step under its lock.
+// Lock order: Store.mu before viewer.mu.
+type viewer struct {
+	s     *Store
+	state func() (top *forktree.Node, mem *memtable.Memtable, err error) // Store.mu held
+
+	mu   sync.Mutex
+	view *view
+}
+
+// acquire gives the present view with a reference for the caller.
+func (r *viewer) acquire() (*view, error) {
+	if r.s.closed.Load() {
+		return nil, ErrClosed
+	}
+	r.mu.Lock()
+	if v := r.view; v != nil {
+		v.refs.Add(1)
+		r.mu.Unlock()
+		return v, nil
+	}
+	r.mu.Unlock()
+
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	if r.s.closed.Load() {
+		return nil, ErrClosed
+	}
+	top, mem, err := r.state()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.view == nil {
+		r.view = r.s.viewLocked(top, mem)
+		r.s.mu.viewed[r] = struct{}{}
+	}
+	r.view.refs.Add(1)
+	return r.view, nil
+}
+
+// forgetViewLocked makes the next reader build a new view.
+func (s *Store) forgetViewLocked(r *viewer) {
+	r.mu.Lock()
+	v := r.view
+	r.view = nil
+	r.mu.Unlock()
+	delete(s.mu.viewed, r)
+	if v != nil {
+		v.releaseLocked()
+	}
+}
+
+func (s *Store) forgetForkViewLocked(f *forktree.Fork) {
+	if h, ok := f.Local.(*Fork); ok {
+		s.forgetViewLocked(&h.viewer)
+	}
+}
+
+// sweepSlice is how many cached views one step of the sweeper looks at.
+const sweepSlice = 256
+
+// sweepViews forgets the cached views that a swap has made stale, so that the
+// files they keep can go. It holds the lock for a slice at a time.
+func (s *Store) sweepViews() {
+	s.mu.Lock()
+	all := make([]*viewer, 0, len(s.mu.viewed))
+	for r := range s.mu.viewed {
+		all = append(all, r)
+	}
+	s.mu.Unlock()
+	for len(all) > 0 {
+		n := min(len(all), sweepSlice)
+		s.mu.Lock()
+		for _, r := range all[:n] {
+			r.mu.Lock()
+			stale := r.view != nil && r.view.swaps != s.mu.tree.Swaps()
+			r.mu.Unlock()
+			if stale {
+				s.forgetViewLocked(r)
+			}
+		}
+		s.mu.Unlock()
+		all = all[n:]
+	}
+}

@@ -1,0 +1,27 @@
+// Package forktree is the fork tree: nodes of immutable content, the forks and
+// snapshots that point at them, and the references and claims that decide what
+// may be replaced and what may go. It is a pure data structure: it does no I/O,
+// starts no goroutine and takes no lock. The engine calls it under its one lock.
+//
+// The content of a node is its run laid over the content of its older node, and
+// never changes. What may be replaced, by an equivalent one, is its physical
+// form: memory by tables (a flush), several runs by one (a merge), several
+// memtables by one (a consolidation). Such a replacement is a swap, and serves
+// every path through the node in one step.
+//
+// The life of one write, seen from here:
+//
+//  1. It goes into the memtable of a Fork, which the tree only holds.
+//  2. Freeze turns the memtable into a Node on top of the fork's path.
+//  3. Other forks may take that node as their top: Fork costs one record.
+//  4. A flush claims the node (Claim), writes tables, and swaps them in
+//     (InstallTables).
+//  5. A merge claims a stretch of the path and swaps one run in at its newest
+//     node (InstallMerge); nodes that nobody else enters lose their last
+//     reference.
+//  6. Release takes unreferenced nodes apart in slices; runs, tables and files
+//     that fall to zero are reported by TakeTransaction and TakeObsolete.
+//
+// Read the files in this order: node.go, run.go, tree.go, refs.go, claim.go,
+// swap.go, transaction.go, load.go, path.go, draw.go, verify.go.
+package forktree

@@ -1,0 +1,177 @@
+package forktree
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/sstable"
+)
+
+// Frozen is what a freeze record of the log says about a node: who wrote it and
+// what lies below it.
+type Frozen struct {
+	Fork  ids.ForkID
+	Older ids.NodeID
+	LSN   ids.LSN // of the record
+}
+
+// Memtable is a memtable that replay has built, with the LSN of its first write.
+type Memtable struct {
+	Mem Memory
+	Low ids.LSN
+}
+
+// Load builds the tree that a recovered store begins with. state is the
+// manifest with the log's structural records applied to its forks and
+// snapshots; frozen and mems are what the log says of nodes that may not be in
+// tables yet. Only what a fork or a snapshot reaches is kept: who wrote a node,
+// and whether that fork still lives, does not matter.
+//
+// A node that state knows is in tables, and what the log says of it is old. A
+// node must be found in one of the two: otherwise log or manifest is damaged.
+// Everything in the new tree counts as unknown to the manifest.
+func Load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.NodeID]Memtable) (*Tree, error) {
+	l := loader{t: New(), state: state, frozen: frozen, mems: mems, runs: map[ids.NodeID]*Run{}, tables: map[ids.TableID]*Table{}}
+	for _, f := range state.Forks {
+		if err := l.loadFork(f); err != nil {
+			return nil, fmt.Errorf("fork %q: %w", f.Name, err)
+		}
+	}
+	for _, s := range state.Snapshots {
+		if err := l.loadSnapshot(s); err != nil {
+			return nil, fmt.Errorf("snapshot %q: %w", s.Name, err)
+		}
+	}
+	return l.t, nil
+}
+
+type loader struct {
+	t      *Tree
+	state  *manifest.State
+	frozen map[ids.NodeID]Frozen
+	mems   map[ids.NodeID]Memtable
+	runs   map[ids.NodeID]*Run
+	tables map[ids.TableID]*Table
+}
+
+func (l *loader) loadFork(r manifest.Fork) error {
+	if l.t.forkNames[r.Name] != nil {
+		return fmt.Errorf("the name is used twice")
+	}
+	top, err := l.node(r.Top)
+	if err != nil {
+		return err
+	}
+	if _, flushed := l.state.Nodes[r.Memtable]; flushed || l.t.nodes[r.Memtable] != nil {
+		return fmt.Errorf("its memtable %d is already a node: the next replay would skip what is written now", r.Memtable)
+	}
+	f := &Fork{
+		ID: r.ID, Name: r.Name, Parent: r.Parent, CreatedUnixNano: r.CreatedUnixNano, CreatedLSN: r.CreatedLSN,
+		Top: top, MemtableID: r.Memtable,
+	}
+	if m, ok := l.mems[r.Memtable]; ok {
+		f.Mem, f.Low = m.Mem, m.Low
+	}
+	l.t.AddFork(f)
+	return nil
+}
+
+func (l *loader) loadSnapshot(r manifest.Snapshot) error {
+	if l.t.snapNames[r.Name] != nil {
+		return fmt.Errorf("the name is used twice")
+	}
+	n, err := l.node(r.Node)
+	if err != nil {
+		return err
+	}
+	l.t.AddSnapshot(&Snapshot{ID: r.ID, Name: r.Name, Fork: r.Fork, CreatedUnixNano: r.CreatedUnixNano, Node: n})
+	return nil
+}
+
+// node gives the node with that id, building it and what lies below it if need
+// be. It goes down first and links upwards after, so that depth costs no stack.
+func (l *loader) node(id ids.NodeID) (*Node, error) {
+	var chain []*Node
+	var below *Node
+	for id != 0 {
+		if n := l.t.nodes[id]; n != nil {
+			below = n
+			break
+		}
+		n, older, err := l.build(id)
+		if err != nil {
+			return nil, err
+		}
+		if older >= id {
+			return nil, fmt.Errorf("node %d lies above node %d, which is not older", id, older)
+		}
+		chain = append(chain, n)
+		id = older
+	}
+	for i := len(chain) - 1; i >= 0; i-- {
+		n := chain[i]
+		n.Older = below
+		l.t.ref(below)
+		below = n
+	}
+	return below, nil
+}
+
+func (l *loader) build(id ids.NodeID) (n *Node, older ids.NodeID, err error) {
+	if r, ok := l.state.Nodes[id]; ok {
+		run, err := l.run(r)
+		if err != nil {
+			return nil, 0, err
+		}
+		n = l.t.newNode(id, r.Fork)
+		n.Run, n.Frozen = run, r.Frozen
+		l.t.hold(run)
+		l.t.touch(n)
+		return n, r.Older, nil
+	}
+	fz, ok := l.frozen[id]
+	if !ok {
+		return nil, 0, fmt.Errorf("node %d is neither in the manifest nor in the log", id)
+	}
+	m, ok := l.mems[id]
+	if !ok {
+		return nil, 0, fmt.Errorf("the log freezes node %d but holds none of its writes", id)
+	}
+	n = l.t.newNode(id, fz.Fork)
+	n.Mem, n.Low, n.Frozen = m.Mem, m.Low, fz.LSN
+	l.t.memoryBytes += m.Mem.Bytes()
+	l.t.memoryNodes++
+	return n, fz.Older, nil
+}
+
+func (l *loader) run(r manifest.Node) (*Run, error) {
+	run := &Run{Tables: make([]*Table, len(r.Tables))}
+	for i, id := range r.Tables {
+		tb := l.tables[id]
+		if tb == nil {
+			m, ok := l.state.Tables[id]
+			if !ok {
+				return nil, fmt.Errorf("node %d names table %d, which the manifest does not know", r.ID, id)
+			}
+			if err := validBounds(&m); err != nil {
+				return nil, fmt.Errorf("node %d: %w", r.ID, err)
+			}
+			tb = l.t.addTable(m)
+			l.tables[id] = tb
+		}
+		if i > 0 && bytes.Compare(run.Tables[i-1].Meta.Largest, tb.Meta.Smallest) >= 0 {
+			return nil, fmt.Errorf("node %d: tables %d and %d overlap", r.ID, run.Tables[i-1].Meta.ID, id)
+		}
+		run.Tables[i] = tb
+	}
+	return run, nil
+}
+
+func validBounds(m *sstable.Meta) error {
+	if m.Rows == 0 || m.Length == 0 || bytes.Compare(m.Smallest, m.Largest) > 0 {
+		return fmt.Errorf("table %d: impossible description", m.ID)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package forktree
+
+import "github.com/tinedb/tine/internal/invariant"
+
+// ref counts one more pointer at n. Call it before the unref of what n replaces.
+func (t *Tree) ref(n *Node) {
+	if n == nil {
+		return
+	}
+	invariant.Check(!n.freed, "node %d is referenced after it was freed", n.ID)
+	n.refs++
+}
+
+func (t *Tree) unref(n *Node) {
+	if n == nil {
+		return
+	}
+	n.refs--
+	invariant.Check(n.refs >= n.jobs && n.jobs >= 0, "node %d: %d references, %d of them jobs", n.ID, n.refs, n.jobs)
+	if n.refs == 0 {
+		n.freed = true
+		t.freed = append(t.freed, n)
+	}
+	t.shape++
+}
+
+// Release takes at most max unreferenced nodes apart and tells whether some are
+// left. A drop is O(1) because this is done later and in slices, so that a deep
+// path does not hold the lock for long.
+func (t *Tree) Release(max int) (more bool) {
+	for ; max > 0 && len(t.freed) > 0; max-- {
+		n := t.freed[len(t.freed)-1]
+		t.freed = t.freed[:len(t.freed)-1]
+		invariant.Check(n.refs == 0 && !n.Claimed(), "node %d is released while it is used", n.ID)
+		delete(t.nodes, n.ID)
+		if n.logged {
+			n.logged = false
+			t.goneNodes = append(t.goneNodes, n.ID)
+		}
+		if n.Mem != nil {
+			t.memoryBytes -= n.Mem.Bytes()
+			t.memoryNodes--
+			n.Mem = nil
+		}
+		if n.Run != nil {
+			t.letGo(n.Run)
+			n.Run = nil
+		}
+		older := n.Older
+		n.Older = nil
+		t.unref(older)
+	}
+	return len(t.freed) > 0
+}

@@ -1,0 +1,218 @@
+package forktree
+
+import (
+	"bytes"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/sstable"
+)
+
+// Run is an immutable list of tables, sorted by key and disjoint. Nodes hold it;
+// views and jobs pin it, so that its files outlive a swap that replaces it.
+type Run struct {
+	Tables []*Table
+
+	holders int32 // nodes whose form it is
+	pins    int32 // views and jobs
+	gone    bool  // both fell to zero once
+}
+
+// Table is one sorted table. Its place in a file is an attribute.
+type Table struct {
+	Meta sstable.Meta
+
+	// Local is the engine's own, such as an opened reader; the tree never looks
+	// at it.
+	Local any
+
+	held   int32 // runs held by at least one node: while > 0 the manifest names it
+	alive  int32 // runs held or pinned: while > 0 its file stays
+	file   *file
+	logged bool
+}
+
+// file is a table file: it goes when its last table does.
+type file struct {
+	num       ids.FileNum
+	alive     int32  // tables with alive > 0
+	liveBytes uint64 // of the tables that nodes hold
+	allBytes  uint64 // of the tables it ever held
+}
+
+// Bytes is the size of the run's tables on disk.
+func (r *Run) Bytes() uint64 {
+	var n uint64
+	for _, t := range r.Tables {
+		n += t.Meta.Length
+	}
+	return n
+}
+
+// Rows is the number of rows in the run, tombstones included.
+func (r *Run) Rows() uint64 {
+	var n uint64
+	for _, t := range r.Tables {
+		n += t.Meta.Rows
+	}
+	return n
+}
+
+// Tombstones is the number of tombstones in the run.
+func (r *Run) Tombstones() uint64 {
+	var n uint64
+	for _, t := range r.Tables {
+		n += t.Meta.Tombstones
+	}
+	return n
+}
+
+// Find gives the only table of the run that can hold key, nil if none can.
+func (r *Run) Find(key []byte) *Table {
+	lo, hi := 0, len(r.Tables)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if bytes.Compare(r.Tables[mid].Meta.Largest, key) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == len(r.Tables) || bytes.Compare(r.Tables[lo].Meta.Smallest, key) > 0 {
+		return nil
+	}
+	return r.Tables[lo]
+}
+
+// NewRun makes a run of freshly written tables, which no other run has. It
+// asserts that they are sorted and disjoint (invariant 2).
+func (t *Tree) NewRun(metas []sstable.Meta) *Run {
+	r := &Run{Tables: make([]*Table, len(metas))}
+	for i, m := range metas {
+		invariant.Check(t.tables[m.ID] == nil, "table %d is written twice", m.ID)
+		r.Tables[i] = t.addTable(m)
+	}
+	r.check()
+	return r
+}
+
+func (r *Run) check() {
+	for i, t := range r.Tables {
+		invariant.Check(bytes.Compare(t.Meta.Smallest, t.Meta.Largest) <= 0, "table %d: bounds reversed", t.Meta.ID)
+		if i > 0 {
+			invariant.Check(bytes.Compare(r.Tables[i-1].Meta.Largest, t.Meta.Smallest) < 0,
+				"tables %d and %d of one run overlap", r.Tables[i-1].Meta.ID, t.Meta.ID)
+		}
+	}
+}
+
+func (t *Tree) addTable(m sstable.Meta) *Table {
+	f := t.files[m.File]
+	if f == nil {
+		f = &file{num: m.File}
+		t.files[m.File] = f
+	}
+	tb := &Table{Meta: m, file: f}
+	f.allBytes += m.Length
+	t.tables[m.ID] = tb
+	return tb
+}
+
+// hold and letGo count the nodes whose form a run is; Pin and Unpin count views
+// and jobs. Increment before decrement when one replaces another.
+
+func (t *Tree) hold(r *Run) {
+	invariant.Check(!r.gone, "a run that is gone is held again")
+	r.holders++
+	if r.holders > 1 {
+		return
+	}
+	for _, tb := range r.Tables {
+		tb.held++
+		if tb.held == 1 {
+			tb.file.liveBytes += tb.Meta.Length
+			t.liveBytes += tb.Meta.Length
+			t.newTables = append(t.newTables, tb)
+		}
+	}
+	if r.pins == 0 {
+		t.enliven(r)
+	}
+}
+
+func (t *Tree) letGo(r *Run) {
+	r.holders--
+	invariant.Check(r.holders >= 0, "a run is let go twice")
+	if r.holders > 0 {
+		return
+	}
+	for _, tb := range r.Tables {
+		tb.held--
+		invariant.Check(tb.held >= 0, "table %d is let go twice", tb.Meta.ID)
+		if tb.held == 0 {
+			tb.file.liveBytes -= tb.Meta.Length
+			t.liveBytes -= tb.Meta.Length
+			if tb.logged {
+				tb.logged = false
+				t.goneTables = append(t.goneTables, tb.Meta.ID)
+			}
+		}
+	}
+	if r.pins == 0 {
+		t.perish(r)
+	}
+}
+
+// Pin keeps the run's files although no node may hold it any more. The run must
+// be held or pinned already: a count is never raised from zero.
+func (t *Tree) Pin(r *Run) {
+	invariant.Check(r.holders > 0 || r.pins > 0, "a run that nothing holds is pinned")
+	r.pins++
+}
+
+// Unpin takes back one Pin.
+func (t *Tree) Unpin(r *Run) {
+	r.pins--
+	invariant.Check(r.pins >= 0, "a run is unpinned twice")
+	if r.pins == 0 && r.holders == 0 {
+		t.perish(r)
+	}
+}
+
+func (t *Tree) enliven(r *Run) {
+	for _, tb := range r.Tables {
+		tb.alive++
+		if tb.alive == 1 {
+			tb.file.alive++
+		}
+	}
+}
+
+func (t *Tree) perish(r *Run) {
+	r.gone = true
+	for _, tb := range r.Tables {
+		tb.alive--
+		invariant.Check(tb.alive >= 0, "table %d perishes twice", tb.Meta.ID)
+		if tb.alive > 0 {
+			continue
+		}
+		delete(t.tables, tb.Meta.ID)
+		t.goneReaders = append(t.goneReaders, tb)
+		tb.file.alive--
+		if tb.file.alive == 0 {
+			delete(t.files, tb.file.num)
+			t.goneFiles = append(t.goneFiles, tb.file.num)
+		}
+	}
+}
+
+// Sparse tells whether less than half of some file that the run has tables in
+// is still held by nodes, so that rewriting the run gives space back.
+func (r *Run) Sparse() bool {
+	for _, tb := range r.Tables {
+		if tb.file.liveBytes*2 < tb.file.allBytes {
+			return true
+		}
+	}
+	return false
+}

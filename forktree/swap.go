@@ -1,0 +1,89 @@
+package forktree
+
+import (
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+)
+
+// InstallTables swaps the claimed node from memory to tables: a flush.
+func (t *Tree) InstallTables(c *Claim, run *Run) {
+	n := c.Swap
+	invariant.Check(n.writer && n.Mem != nil && n.Run == nil && len(c.Range) == 1, "node %d: not a flush", n.ID)
+	t.hold(run)
+	t.memoryBytes -= n.Mem.Bytes()
+	t.memoryNodes--
+	n.Mem, n.Run = nil, run
+	t.touch(n)
+}
+
+// InstallMerge swaps one run in at the newest node of the claimed range, in
+// place of the runs of the whole range. The older nodes of the range lose the
+// reference from the path through the newest; those that are entered by others
+// keep their form.
+func (t *Tree) InstallMerge(c *Claim, run *Run) {
+	n := c.Swap
+	for _, x := range c.Range {
+		invariant.Check(x.Run != nil, "node %d: a merge of memory", x.ID)
+	}
+	t.hold(run)
+	t.letGo(n.Run)
+	n.Run = run
+	t.skip(n, c.Range)
+	t.touch(n)
+}
+
+// InstallMemory swaps one memtable in at the newest node of the claimed range,
+// in place of the memtables of the whole range: a consolidation. The log must
+// then be kept from the lowest LSN of the whole range, since replay will build
+// the older memtables again from there.
+func (t *Tree) InstallMemory(c *Claim, mem Memory) {
+	n := c.Swap
+	low := n.Low
+	for _, x := range c.Range {
+		invariant.Check(x.Mem != nil, "node %d: a consolidation of tables", x.ID)
+		low = min(low, x.Low)
+	}
+	t.memoryBytes += mem.Bytes() - n.Mem.Bytes()
+	n.Mem, n.Low = mem, low
+	t.skip(n, c.Range)
+	t.shape++
+	t.swaps++
+}
+
+// skip points n past the range it has swallowed.
+func (t *Tree) skip(n *Node, rng []*Node) {
+	if len(rng) == 1 {
+		return
+	}
+	last := rng[len(rng)-1]
+	t.ref(last.Older)
+	old := n.Older
+	n.Older = last.Older
+	t.unref(old)
+}
+
+func (t *Tree) touch(n *Node) {
+	if !n.dirty {
+		n.dirty = true
+		t.dirtyNodes = append(t.dirtyNodes, n)
+	}
+	t.shape++
+	t.swaps++
+}
+
+// LowLSN is the lowest LSN that must stay in the log: what memtables and nodes
+// in memory came from. none is returned if everything is in tables.
+func (t *Tree) LowLSN(none ids.LSN) ids.LSN {
+	low := none
+	for _, f := range t.forks {
+		if f.Mem != nil && f.Low != 0 {
+			low = min(low, f.Low)
+		}
+	}
+	for _, n := range t.nodes {
+		if n.Mem != nil {
+			low = min(low, n.Low)
+		}
+	}
+	return low
+}

@@ -1,0 +1,93 @@
+package forktree
+
+import (
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/manifest"
+)
+
+// TakeTransaction gives the edits that bring the manifest up to the tree's
+// present, and forgets that they are owed. The caller appends them to the
+// manifest log in the same critical section, so that the log's order is the
+// order of the installs.
+func (t *Tree) TakeTransaction() *manifest.Transaction {
+	tx := &manifest.Transaction{}
+	for id := range t.dirtyForks {
+		if f := t.forks[id]; f != nil {
+			tx.PutForks = append(tx.PutForks, f.record())
+		} else {
+			tx.DropForks = append(tx.DropForks, id)
+		}
+	}
+	clear(t.dirtyForks)
+	for id := range t.dirtySnaps {
+		if s := t.snaps[id]; s != nil {
+			tx.PutSnapshots = append(tx.PutSnapshots, s.record())
+		} else {
+			tx.DropSnapshots = append(tx.DropSnapshots, id)
+		}
+	}
+	clear(t.dirtySnaps)
+	for _, n := range t.dirtyNodes {
+		n.dirty = false
+		if t.nodes[n.ID] == n && n.Run != nil {
+			n.logged = true
+			tx.PutNodes = append(tx.PutNodes, n.record())
+		}
+	}
+	t.dirtyNodes = t.dirtyNodes[:0]
+	for _, tb := range t.newTables {
+		if tb.held > 0 && !tb.logged {
+			tb.logged = true
+			tx.PutTables = append(tx.PutTables, tb.Meta)
+		}
+	}
+	t.newTables = t.newTables[:0]
+	tx.DropNodes, t.goneNodes = t.goneNodes, nil
+	tx.DropTables, t.goneTables = t.goneTables, nil
+	return tx
+}
+
+// TakeObsolete gives the files of which no table is held or pinned any more.
+// They may be unlinked once the manifest is durable through the transaction that
+// was taken in the same critical section, or any later one. It also gives the
+// tables whose readers can be forgotten.
+func (t *Tree) TakeObsolete() (files []ids.FileNum, tables []*Table) {
+	files, t.goneFiles = t.goneFiles, nil
+	tables, t.goneReaders = t.goneReaders, nil
+	return files, tables
+}
+
+// Owes tells whether a transaction, or an unlink, is owed for something that
+// went away.
+func (t *Tree) Owes() bool {
+	return len(t.freed) > 0 || len(t.goneNodes) > 0 || len(t.goneTables) > 0 || len(t.goneFiles) > 0
+}
+
+func nodeID(n *Node) ids.NodeID {
+	if n == nil {
+		return 0
+	}
+	return n.ID
+}
+
+func (f *Fork) record() manifest.Fork {
+	return manifest.Fork{
+		ID: f.ID, Name: f.Name, Parent: f.Parent, Top: nodeID(f.Top), Memtable: f.MemtableID,
+		CreatedUnixNano: f.CreatedUnixNano, CreatedLSN: f.CreatedLSN,
+	}
+}
+
+func (s *Snapshot) record() manifest.Snapshot {
+	return manifest.Snapshot{
+		ID: s.ID, Name: s.Name, Node: nodeID(s.Node), Fork: s.Fork, CreatedUnixNano: s.CreatedUnixNano,
+	}
+}
+
+func (n *Node) record() manifest.Node {
+	r := manifest.Node{ID: n.ID, Older: nodeID(n.Older), Fork: n.Fork, Frozen: n.Frozen}
+	r.Tables = make([]ids.TableID, len(n.Run.Tables))
+	for i, tb := range n.Run.Tables {
+		r.Tables[i] = tb.Meta.ID
+	}
+	return r
+}

@@ -1,0 +1,120 @@
+package forktree
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/internal/ids"
+)
+
+// Verify recomputes every count of the tree from its forks, snapshots and the
+// claims and pins that the caller knows of, and compares it with the counts that
+// are kept. claims are the open claims; pins tells how often each run is pinned
+// by views. It costs O(everything) and is meant for tests and for check.
+func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
+	refs := map[*Node]int32{}
+	jobs := map[*Node]int32{}
+	wantPins := map[*Run]int32{}
+	for _, f := range t.forks {
+		refs[f.Top]++
+	}
+	for _, s := range t.snaps {
+		refs[s.Node]++
+	}
+	for _, c := range claims {
+		for _, n := range c.Range {
+			refs[n]++
+			jobs[n]++
+		}
+		for _, r := range c.runs {
+			wantPins[r]++
+		}
+	}
+	for r, k := range pins {
+		wantPins[r] += int32(k)
+	}
+	for _, n := range t.nodes {
+		refs[n.Older]++
+	}
+	delete(refs, nil)
+	holders := map[*Run]int32{}
+	var memoryBytes int64
+	for id, n := range t.nodes {
+		if n.refs != refs[n] || n.jobs != jobs[n] {
+			return fmt.Errorf("node %d: counts %d references, %d of jobs; there are %d and %d", id, n.refs, n.jobs, refs[n], jobs[n])
+		}
+		if n.freed != (n.refs == 0) {
+			return fmt.Errorf("node %d: freed is %v with %d references", id, n.freed, n.refs)
+		}
+		if (n.Mem == nil) == (n.Run == nil) {
+			return fmt.Errorf("node %d: must be either in memory or in tables", id)
+		}
+		if n.Older != nil && n.Older.ID >= n.ID {
+			return fmt.Errorf("node %d lies above node %d, which is not older", id, n.Older.ID)
+		}
+		if n.Mem != nil {
+			memoryBytes += n.Mem.Bytes()
+		} else {
+			holders[n.Run]++
+		}
+	}
+	for n := range refs {
+		if t.nodes[n.ID] != n {
+			return fmt.Errorf("node %d is referenced but not in the tree", n.ID)
+		}
+	}
+	if memoryBytes != t.memoryBytes {
+		return fmt.Errorf("memory: counts %d bytes, there are %d", t.memoryBytes, memoryBytes)
+	}
+	return t.verifyTables(holders, wantPins)
+}
+
+func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
+	held, alive := map[*Table]int32{}, map[*Table]int32{}
+	runs := map[*Run]bool{}
+	for r := range holders {
+		runs[r] = true
+	}
+	for r, k := range pins {
+		if k > 0 {
+			runs[r] = true
+		}
+	}
+	for r := range runs {
+		r.check()
+		if r.holders != holders[r] || r.pins != pins[r] {
+			return fmt.Errorf("a run counts %d holders and %d pins; there are %d and %d", r.holders, r.pins, holders[r], pins[r])
+		}
+		for _, tb := range r.Tables {
+			alive[tb]++
+			if r.holders > 0 {
+				held[tb]++
+			}
+		}
+	}
+	files := map[ids.FileNum]int32{}
+	var liveBytes uint64
+	for id, tb := range t.tables {
+		if tb.held != held[tb] || tb.alive != alive[tb] || tb.alive == 0 {
+			return fmt.Errorf("table %d counts %d held and %d alive; there are %d and %d", id, tb.held, tb.alive, held[tb], alive[tb])
+		}
+		files[tb.Meta.File]++
+		if tb.held > 0 {
+			liveBytes += tb.Meta.Length
+		}
+	}
+	if len(alive) != len(t.tables) {
+		return fmt.Errorf("%d tables are reached, the tree knows %d", len(alive), len(t.tables))
+	}
+	if liveBytes != t.liveBytes {
+		return fmt.Errorf("tables: counts %d live bytes, there are %d", t.liveBytes, liveBytes)
+	}
+	if len(files) != len(t.files) {
+		return fmt.Errorf("%d files are reached, the tree knows %d", len(files), len(t.files))
+	}
+	for num, f := range t.files {
+		if f.alive != files[num] {
+			return fmt.Errorf("file %d counts %d tables, there are %d", num, f.alive, files[num])
+		}
+	}
+	return nil
+}

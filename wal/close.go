@@ -1,0 +1,71 @@
+package wal
+
+import "fmt"
+
+// Close makes everything appended durable, leaves a durable sync mark behind
+// it, removes the spare segments, closes the files and stops the log's
+// goroutine. Calls that run meanwhile end first or get ErrClosed. It returns
+// what poisoned the log, if anything; nothing is written then. A second Close
+// does nothing.
+func (l *Log) Close() error {
+	l.keep.end()
+	l.grow.Lock()
+	defer l.grow.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.closed && l.err == nil && (l.writing || l.syncing || l.Durable() < l.appended) {
+		if l.writing || l.syncing {
+			l.syncDone.Wait()
+		} else {
+			l.leadSyncLocked()
+		}
+	}
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	l.unhealthy.Store(true)
+	l.markEndLocked()
+	for l.writing || l.syncing { // on a poisoned log they may still run
+		l.syncDone.Wait()
+	}
+	for _, s := range append(l.room.spares, l.room.largeSegments...) {
+		if l.err == nil {
+			s.discard(l.fs, l.dir)
+		} else {
+			_ = s.file.Close()
+		}
+	}
+	l.room.spares, l.room.largeSegments = nil, nil
+	closeErr := l.cur.file.Close()
+	l.wakeLocked()
+	if l.err != nil {
+		return fmt.Errorf("wal: close: %w", l.err)
+	}
+	if closeErr != nil {
+		return fmt.Errorf("wal: close segment: %w", closeErr)
+	}
+	return nil
+}
+
+// markEndLocked leaves a durable mark behind the last record, if there is none.
+func (l *Log) markEndLocked() {
+	s := l.cur
+	if l.err != nil || s.claimed >= s.synced && s.pos == s.synced {
+		return
+	}
+	l.writing = true
+	l.mu.Unlock()
+	var err error
+	if s.claimed < s.synced {
+		err = l.writeMark(s)
+	}
+	if err == nil {
+		err = s.sync()
+	}
+	l.mu.Lock()
+	l.writing = false
+	if err != nil {
+		l.reportLocked(l.failLocked(err))
+	}
+}

@@ -1,6 +1,10 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+)
 
 // View is what can be seen of a store from outside: the contents behind each
 // name. It is what two stores, or a store and a State, are compared by.
@@ -67,4 +71,22 @@ func DiffContents(got, want Contents) string {
 		}
 	}
 	return ""
+}
+
+// Fingerprint is equal for equal views, and for unequal ones it almost never is.
+func (v View) Fingerprint() uint64 {
+	h := fnv.New64a()
+	write := func(what string, named Map[Contents]) {
+		for name, contents := range named.All() {
+			fmt.Fprintf(h, "%s %q %d", what, name, contents.Len())
+			for key, value := range contents.All() {
+				fmt.Fprintf(h, "%d %d ", len(key), len(value))
+				io.WriteString(h, key)
+				io.WriteString(h, value)
+			}
+		}
+	}
+	write("fork", v.Forks)
+	write("snapshot", v.Snapshots)
+	return h.Sum64()
 }

@@ -166,11 +166,14 @@ func (s State) DropSnapshot(name string) (State, error) {
 	return s, nil
 }
 
-// RenameSnapshot gives a snapshot another name.
+// RenameSnapshot gives a snapshot another name. Its own name changes nothing.
 func (s State) RenameSnapshot(name, to string) (State, error) {
 	n, ok := s.Snapshots.Get(name)
 	if !ok {
 		return s, ErrSnapshotNotFound
+	}
+	if name == to {
+		return s, nil
 	}
 	if _, taken := s.Snapshots.Get(to); taken {
 		return s, ErrSnapshotExists
@@ -191,11 +194,14 @@ func (s State) Drop(fork string) (State, error) {
 	return s, nil
 }
 
-// Rename gives a fork another name.
+// Rename gives a fork another name. Its own name is no other, and changes nothing.
 func (s State) Rename(fork, to string) (State, error) {
 	f, ok := s.Forks.Get(fork)
 	if !ok {
 		return s, ErrForkNotFound
+	}
+	if fork == to {
+		return s, nil
 	}
 	if _, taken := s.Forks.Get(to); taken {
 		return s, ErrForkExists

@@ -1,0 +1,179 @@
+package fuzz
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/fuzz/ops"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
+)
+
+// crashRun does a list to a new store and judges the images of a crash at every
+// call to the file system, from the first of the store's creation on.
+func crashRun(list []ops.Op, c Config, seed uint64, powers, stride, depth int, counts *Counts) error {
+	fs := crashfs.New()
+	history := NewHistory()
+	cam := &camera{fs: fs, history: history, counts: counts, powers: powers, stride: stride, rng: rand.New(rand.NewPCG(seed, 3))}
+	history.begin("open", nil)
+	d, err := OpenDriver(&tap{fs, cam.snap}, storeDir, c, history, counts)
+	if err != nil {
+		return err
+	}
+	for _, op := range list {
+		if err := d.Do(op); err != nil {
+			return err
+		}
+	}
+	history.begin("close", nil)
+	if err := d.Close(); err != nil {
+		return err
+	}
+	judge := &Judge{history: history, config: c, counts: counts, depth: depth}
+	return judgeAll(judge, cam.images)
+}
+
+// judgeAll judges on every processor and gives the first failure.
+func judgeAll(j *Judge, images []Image) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(images))
+	next := make(chan int)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				errs[i] = j.Verdict(images[i])
+				images[i].FS = nil
+			}
+		})
+	}
+	for i := range images {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportCrash shrinks a list whose images fail.
+func reportCrash(t *testing.T, name string, list []ops.Op, c Config, seed uint64, err error) {
+	t.Helper()
+	small := ops.Shrink(list, 150, func(candidate []ops.Op) bool {
+		return crashRun(candidate, c, seed, 3, 1, 1, NewCounts()) != nil
+	})
+	t.Fatalf("%v\nshrunk: %v\n%s", err, crashRun(small, c, seed, 3, 1, 1, NewCounts()), Save(name, small))
+}
+
+// alphabet is what short scripts are made of, all of them after a prelude that
+// leaves two forks, a snapshot, tables and unflushed writes of both forks.
+var alphabet = []ops.Op{
+	{Kind: ops.Put, Fork: "main", Key: "a", Size: 70},
+	{Kind: ops.Delete, Fork: "child", Key: "a", NoSync: true},
+	{Kind: ops.Batch, Writes: []ops.Write{{Fork: "main", Key: "b", Size: 30}, {Fork: "child", Key: "b", Size: 30}, {Fork: "main", Key: "a", Delete: true}}, NoSync: true},
+	{Kind: ops.Fork, Fork: "main", Name: "second"},
+	{Kind: ops.Fork, Fork: "child", Name: "grandchild", NoSync: true},
+	{Kind: ops.ForkSnapshot, Fork: "kept", Name: "second"},
+	{Kind: ops.Snapshot, Fork: "child", Name: "more"},
+	{Kind: ops.DropSnapshot, Fork: "kept"},
+	{Kind: ops.Drop, Fork: "main"},
+	{Kind: ops.Drop, Fork: "child", NoSync: true},
+	{Kind: ops.Rename, Fork: "child", Name: "renamed"},
+	{Kind: ops.Reset, Fork: "main", Name: "child"},
+	{Kind: ops.ResetSnapshot, Fork: "child", Name: "kept", NoSync: true},
+	{Kind: ops.Flush},
+	{Kind: ops.Compact},
+	{Kind: ops.Reopen},
+}
+
+var prelude = []ops.Op{
+	{Kind: ops.Put, Fork: "main", Key: "a", Size: 40},
+	{Kind: ops.Snapshot, Fork: "main", Name: "kept"},
+	{Kind: ops.Put, Fork: "main", Key: "c", Size: 40},
+	{Kind: ops.Flush},
+	{Kind: ops.Fork, Fork: "main", Name: "child"},
+	{Kind: ops.Put, Fork: "main", Key: "d", Size: 40, NoSync: true},
+	{Kind: ops.Put, Fork: "child", Key: "d", Size: 40, NoSync: true},
+}
+
+// script puts the numbered letters behind the prelude.
+func script(letters ...int) []ops.Op {
+	list := append([]ops.Op{}, prelude...)
+	for _, letter := range letters {
+		list = append(list, alphabet[letter])
+	}
+	for n := range list {
+		list[n].N = n
+	}
+	return list
+}
+
+func TestCrashAtEveryCallOfShortScripts(t *testing.T) {
+	counts := NewCounts()
+	n := len(alphabet)
+	for first := range n {
+		for second := range n {
+			list := script(first, second)
+			seed := uint64(first*n + second)
+			if err := crashRun(list, CrashConfig(), seed, 1, 3, 1, counts); err != nil {
+				reportCrash(t, fmt.Sprintf("crash-%d-%d", first, second), list, CrashConfig(), seed, err)
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(11, 0))
+	for range 60 * Soak() {
+		list, seed := script(rng.IntN(n), rng.IntN(n), rng.IntN(n), rng.IntN(n)), rng.Uint64()
+		if err := crashRun(list, CrashConfig(), seed, 1, 2, 1, counts); err != nil {
+			reportCrash(t, "crash-script", list, CrashConfig(), seed, err)
+		}
+	}
+	demandCrashes(t, counts, 1)
+}
+
+func TestCrashAtEveryCallOfRandomRuns(t *testing.T) {
+	counts := NewCounts()
+	for seed := range uint64(40 * Soak()) {
+		list := ops.NewGenerator(seed, ops.Crashing()).List(50)
+		if err := crashRun(list, CrashConfig(), seed, 2, 2, 1, counts); err != nil {
+			reportCrash(t, fmt.Sprintf("crash-random-%d", seed), list, CrashConfig(), seed, err)
+		}
+	}
+	demandCrashes(t, counts, 1)
+}
+
+// With background work the images also fall between a flush that nobody asked
+// for and the writes of the client.
+func TestCrashUnderBackgroundWork(t *testing.T) {
+	counts := NewCounts()
+	c := CrashConfig()
+	c.Options.Manual = false
+	for seed := range uint64(12 * Soak()) {
+		list := ops.NewGenerator(1000+seed, ops.Crashing()).List(120)
+		if err := crashRun(list, c, seed, 2, 4, 0, counts); err != nil {
+			t.Fatalf("%v\n%s", err, Save(fmt.Sprintf("crash-background-%d", seed), list))
+		}
+	}
+	t.Logf("met:\n%s", counts)
+	require.Empty(t, counts.Missing(map[string]int{"images": 1000, "store: flushes": 50}))
+}
+
+func demandCrashes(t *testing.T, counts *Counts, share int) {
+	t.Helper()
+	t.Logf("met:\n%s", counts)
+	require.Empty(t, counts.Missing(map[string]int{
+		"images": 3000 * share, "images in recovery": 1000 * share, "images during fork": 200 * share,
+		"images during flush": 200 * share, "images during compact": 50 * share, "images during drop": 50 * share,
+		"images during reset": 30 * share, "images during reopen": 200 * share,
+		"images before a table file is unlinked": 20 * share, "images before a log segment is trimmed": 20 * share,
+		"images in a rotation of the log": 10 * share, "images before a manifest sync": 50 * share,
+		"torn logs": 20 * share,
+		"operation that was not promised is there": 100 * share, "operation that was not promised is not there": 100 * share,
+	}))
+}

@@ -1,0 +1,26 @@
+// Package fuzz does operations to a real store and to a model of one, and says
+// where they differ: while all is well, after a crash at each call to the file
+// system, and while the disk fails.
+//
+// It is not the oracle (package model), nor does it make up the operations
+// (package ops). It holds what runs them; the tests beside it choose how many,
+// in which configuration, and demand that the states they are there for were
+// met. TINE_SOAK=20 makes every run twenty times as long.
+//
+// The life of one run with crashes:
+//
+//  1. A Driver opens a store on a crashing file system and does the operations,
+//     and keeps the model's state after each (History).
+//  2. A tap on the file system stops before every call that changes something,
+//     notes which operations were acknowledged, and makes images of what a kill
+//     or a power loss at this moment would leave.
+//  3. A Judge opens each image. What it holds must be the model's state after one
+//     number of operations, the same for all forks and snapshots: at least all
+//     that were acknowledged as durable, at most all that were begun.
+//  4. It crashes some images again within recovery, and goes on writing on others;
+//     at the end the store's own check must find nothing.
+//
+// Files in reading order: driver.go (one operation), refusal.go, reading.go,
+// held.go (iterators that live long), history.go, tap.go, image.go, judge.go,
+// config.go, counts.go, failure.go.
+package fuzz

@@ -1,0 +1,379 @@
+package fuzz
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/fuzz/ops"
+	"github.com/tinedb/tine/internal/vfs"
+)
+
+// storeDir is the directory of the store within its file system.
+const storeDir = "store"
+
+// Driver does operations to a store and to the model and compares. One goroutine
+// uses it.
+//
+// It keeps handles for as long as their fork or snapshot lives, through renames
+// and resets, and uses them in turn with fresh ones: a handle that is old must
+// not see anything else than one that is new.
+type Driver struct {
+	options engine.Options
+	dir     string
+	store   *engine.Store
+	state   model.State
+	history *History // of what was done; nil: none is kept
+	counts  *Counts
+
+	forks     map[int]*engine.Fork // by the model's id
+	snapshots map[int]*engine.Snapshot
+	stale     []*engine.Fork // of forks that were dropped
+	held      map[int]*held
+	writtenIn map[int]bool // forks written to since the last flush
+	shared    bool         // such a fork was forked since
+
+	openHandles func() int // that the file system knows of; nil: unknown
+}
+
+// OpenDriver makes a new store and a driver for it.
+func OpenDriver(fs vfs.FS, dir string, c Config, history *History, counts *Counts) (*Driver, error) {
+	d := &Driver{
+		options: c.Options, dir: dir, state: model.New(), history: history, counts: counts,
+		held: map[int]*held{}, writtenIn: map[int]bool{},
+	}
+	d.options.FS = fs
+	return d, d.open()
+}
+
+func (d *Driver) open() error {
+	store, err := engine.Open(d.dir, &d.options)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	d.store = store
+	d.forks, d.snapshots, d.stale = map[int]*engine.Fork{}, map[int]*engine.Snapshot{}, nil
+	return nil
+}
+
+// Do does one operation to both. An error is a Disagreement; a panic of the store
+// becomes one too.
+func (d *Driver) Do(op ops.Op) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = differ(op, "panic: %v\n%s", p, stack())
+		}
+	}()
+	d.counts.Add("operation "+string(op.Kind), 1)
+	d.counts.Add("operations", 1)
+	if op.Mutates() {
+		return d.mutate(op)
+	}
+	if d.history != nil {
+		d.history.begin(string(op.Kind), nil)
+	}
+	return d.observe(op)
+}
+
+func (d *Driver) mutate(op ops.Op) error {
+	next, want := ops.Apply(d.state, op)
+	if d.history != nil {
+		d.history.begin(string(op.Kind), &next)
+	}
+	before := d.state
+	if err := agree(op, d.write(op), want); err != nil {
+		return err
+	}
+	d.state = next
+	if d.history != nil {
+		d.history.acknowledge(!op.NoSync && want == nil)
+	}
+	if want != nil {
+		d.counts.Add("refused", 1)
+		return nil
+	}
+	d.note(op, before)
+	return nil
+}
+
+// write does a mutating operation to the store.
+func (d *Driver) write(op ops.Op) error {
+	var options []engine.WriteOption
+	if op.NoSync {
+		options = append(options, engine.NoSync)
+	}
+	switch op.Kind {
+	case ops.Batch:
+		return d.writeBatch(op, options)
+	case ops.ForkSnapshot, ops.RenameSnapshot, ops.DropSnapshot:
+		return d.writeSnapshot(op, options)
+	}
+	f, err := d.fork(op, op.Fork)
+	if err != nil {
+		return err
+	}
+	switch op.Kind {
+	case ops.Put:
+		return f.Set([]byte(op.Key), []byte(ops.Value(op.Fork, op.N, op.Key, op.Size)), options...)
+	case ops.Delete:
+		return f.Delete([]byte(op.Key), options...)
+	case ops.DeleteRange:
+		r := engineRange(op.Range)
+		return f.DeleteRange(r.Lower, r.Upper, options...)
+	case ops.Fork:
+		return d.named(op, op.Name)(f.Fork(op.Name, options...))
+	case ops.Snapshot:
+		n, err := f.Snapshot(op.Name, options...)
+		if err == nil && n.Name() != op.Name {
+			return fmt.Errorf("the snapshot's name is %q", n.Name())
+		}
+		return err
+	case ops.Drop:
+		return f.Drop(options...)
+	case ops.Rename:
+		return f.Rename(op.Name, options...)
+	case ops.Reset:
+		source, err := d.fork(op, op.Name)
+		if err != nil {
+			return err
+		}
+		return f.Reset(source, options...)
+	case ops.ResetSnapshot:
+		source, err := d.snapshot(op, op.Name)
+		if err != nil {
+			return err
+		}
+		return f.Reset(source, options...)
+	}
+	return fmt.Errorf("unknown operation %q", op.Kind)
+}
+
+func (d *Driver) writeBatch(op ops.Op, options []engine.WriteOption) error {
+	b := d.store.NewBatch()
+	for i, w := range op.Writes {
+		f, err := d.fork(op, w.Fork)
+		if err != nil {
+			return err
+		}
+		if w.Delete {
+			b.Delete(f, []byte(w.Key))
+		} else {
+			b.Set(f, []byte(w.Key), []byte(w.Value(op, i)))
+		}
+	}
+	return b.Commit(options...)
+}
+
+func (d *Driver) writeSnapshot(op ops.Op, options []engine.WriteOption) error {
+	n, err := d.snapshot(op, op.Fork)
+	if err != nil {
+		return err
+	}
+	switch op.Kind {
+	case ops.ForkSnapshot:
+		return d.named(op, op.Name)(n.Fork(op.Name, options...))
+	case ops.RenameSnapshot:
+		return n.Rename(op.Name, options...)
+	default:
+		return n.Drop(options...)
+	}
+}
+
+// named checks the handle that making a fork gave.
+func (d *Driver) named(_ ops.Op, name string) func(f *engine.Fork, err error) error {
+	return func(f *engine.Fork, err error) error {
+		if err == nil && f.Name() != name {
+			return fmt.Errorf("the fork's name is %q", f.Name())
+		}
+		return err
+	}
+}
+
+// fork gives a handle: an old one if there is one and the operation's number is
+// even, else a fresh one.
+func (d *Driver) fork(op ops.Op, name string) (*engine.Fork, error) {
+	m, exists := d.state.Forks.Get(name)
+	if f := d.forks[m.ID]; exists && f != nil && op.N%2 == 0 {
+		return f, nil
+	}
+	f, err := d.store.Fork(name)
+	if err == nil && exists && d.forks[m.ID] == nil {
+		d.forks[m.ID] = f
+	}
+	return f, err
+}
+
+func (d *Driver) snapshot(op ops.Op, name string) (*engine.Snapshot, error) {
+	m, exists := d.state.Snapshots.Get(name)
+	if n := d.snapshots[m.ID]; exists && n != nil && op.N%2 == 0 {
+		return n, nil
+	}
+	n, err := d.store.Snapshot(name)
+	if err == nil && exists && d.snapshots[m.ID] == nil {
+		d.snapshots[m.ID] = n
+	}
+	return n, err
+}
+
+// observe does an operation that changes nothing that can be seen.
+func (d *Driver) observe(op ops.Op) error {
+	switch op.Kind {
+	case ops.Get, ops.Scan, ops.OpenIter, ops.GetSnapshot, ops.ScanSnapshot:
+		return d.read(op)
+	case ops.WalkIter, ops.CloseIter:
+		return d.useHeld(op)
+	case ops.Flush:
+		err := d.store.Flush()
+		d.noteSwap(err)
+		return agree(op, err, nil)
+	case ops.Compact:
+		err := d.store.Compact()
+		d.noteSwap(err)
+		if err == nil {
+			err = d.store.Verify()
+		}
+		return agree(op, err, nil)
+	case ops.Settle:
+		return agree(op, d.store.Settle(), nil)
+	case ops.Sync:
+		if err := d.store.Sync(); err != nil {
+			return agree(op, err, nil)
+		}
+		if d.history != nil {
+			d.history.acknowledgeAll()
+		}
+		return nil
+	case ops.Verify:
+		if err := d.store.Settle(); err != nil {
+			return agree(op, err, nil)
+		}
+		return agree(op, d.store.Verify(), nil)
+	case ops.Check:
+		return agree(op, d.checkAll(), nil)
+	case ops.Reopen:
+		if err := d.Close(); err != nil {
+			return agree(op, err, nil)
+		}
+		return agree(op, d.open(), nil)
+	}
+	return differ(op, "unknown operation")
+}
+
+// read does a get, a scan or the opening of an iterator, on a fork or snapshot.
+func (d *Driver) read(op ops.Op) error {
+	var r reader
+	var contents model.Contents
+	var id int
+	var want, err error
+	if op.Kind == ops.GetSnapshot || op.Kind == ops.ScanSnapshot {
+		m, exists := d.state.Snapshots.Get(op.Fork)
+		if contents = m.Contents; !exists {
+			want = model.ErrSnapshotNotFound
+		}
+		r, err = d.snapshot(op, op.Fork)
+	} else {
+		m, exists := d.state.Forks.Get(op.Fork)
+		if contents, id = m.Contents, m.ID; !exists {
+			want = model.ErrForkNotFound
+		}
+		r, err = d.fork(op, op.Fork)
+	}
+	if err != nil || want != nil {
+		return agree(op, err, want)
+	}
+	switch op.Kind {
+	case ops.Get, ops.GetSnapshot:
+		return agree(op, compareGet(r, op.Key, contents), nil)
+	case ops.OpenIter:
+		h, err := openHeld(r, id, op.Range, contents)
+		if err == nil {
+			d.held[op.Iter] = h
+		}
+		return agree(op, err, nil)
+	default:
+		return agree(op, compareScan(r, op.Range, contents), nil)
+	}
+}
+
+func (d *Driver) useHeld(op ops.Op) error {
+	h := d.held[op.Iter]
+	if h == nil {
+		return nil
+	}
+	if op.Kind == ops.CloseIter {
+		delete(d.held, op.Iter)
+		return agree(op, h.it.Close(), nil)
+	}
+	alive := false
+	for _, f := range d.state.Forks.All() {
+		alive = alive || f.ID == h.forkID
+	}
+	if !alive {
+		d.counts.Add("held iterator read after its fork was dropped", 1)
+	}
+	if h.swaps > 0 {
+		d.counts.Add("held iterator read after a flush or compaction", 1)
+	}
+	return agree(op, h.walk(op.Steps, op.Seed), nil)
+}
+
+// checkAll compares everything: names, contents, handles kept and handles stale.
+func (d *Driver) checkAll() error {
+	if err := compareView(d.store, d.state.View()); err != nil {
+		return err
+	}
+	for name, m := range d.state.Forks.All() {
+		f := d.forks[m.ID]
+		if f == nil {
+			continue
+		}
+		if f.Name() != name {
+			return fmt.Errorf("a handle on fork %s says it is %s", name, f.Name())
+		}
+		if err := compareScan(f, ops.All, m.Contents); err != nil {
+			return fmt.Errorf("fork %s by a kept handle: %w", name, err)
+		}
+	}
+	for _, f := range d.stale {
+		if _, err := f.Get([]byte("k")); !errors.Is(err, engine.ErrForkNotFound) {
+			return fmt.Errorf("a handle on a dropped fork reads, error %v", err)
+		}
+		if err := f.Set([]byte("k"), nil); !errors.Is(err, engine.ErrForkNotFound) {
+			return fmt.Errorf("a handle on a dropped fork writes, error %v", err)
+		}
+		if _, err := f.Fork("never-" + f.Name()); !errors.Is(err, engine.ErrForkNotFound) {
+			return fmt.Errorf("a handle on a dropped fork forks, error %v", err)
+		}
+	}
+	d.counts.Add("forks compared in full", d.state.Forks.Len())
+	return nil
+}
+
+// Close closes the store; iterators still held must then say so, and nothing may
+// be left open.
+func (d *Driver) Close() error {
+	d.noteStats()
+	if len(d.writtenIn) > 0 {
+		d.counts.Add("closed with unflushed forks", 1)
+	}
+	err := d.store.Close()
+	for _, h := range d.held {
+		if err == nil {
+			err = h.afterClose()
+		} else {
+			h.it.Close()
+		}
+	}
+	clear(d.held)
+	if err != nil {
+		return err
+	}
+	if d.openHandles != nil && d.openHandles() != 0 {
+		return fmt.Errorf("%d files or locks are open after Close", d.openHandles())
+	}
+	if d.history != nil {
+		d.history.acknowledgeAll()
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package fuzz
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
+)
+
+// held is an iterator that stays open while the store changes, and what it must
+// show: the fork as it was when it was opened.
+type held struct {
+	it     *engine.Iterator
+	forkID int
+	want   model.Contents // within the bounds
+	at     int            // the row it is on; -1: on none
+	swaps  int            // flushes and compactions since it was opened
+}
+
+func openHeld(r reader, forkID int, within model.Range, all model.Contents) (*held, error) {
+	it, err := r.NewIter(engineRange(within))
+	if err != nil {
+		return nil, err
+	}
+	return &held{it: it, forkID: forkID, want: all.Within(within), at: -1}, nil
+}
+
+// walk makes moves drawn from seed.
+func (h *held) walk(steps int, seed uint64) error {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for range steps {
+		if err := h.move(rng); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *held) move(rng *rand.Rand) error {
+	n := h.want.Len()
+	var move string
+	var ok bool
+	switch rng.IntN(10) {
+	case 0:
+		move, ok = "First", h.it.First()
+		h.at = 0
+	case 1:
+		move, ok = "Last", h.it.Last()
+		h.at = n - 1
+	case 2, 3:
+		key := h.target(rng)
+		move, ok = fmt.Sprintf("SeekGE(%q)", key), h.it.SeekGE([]byte(key))
+		h.at = h.want.Rank(key)
+	case 4, 5:
+		key := h.target(rng)
+		move, ok = fmt.Sprintf("SeekLT(%q)", key), h.it.SeekLT([]byte(key))
+		h.at = h.want.Rank(key) - 1
+	case 6, 7:
+		move, ok = "Next", h.it.Next()
+		if h.at >= 0 {
+			h.at++
+		}
+	default:
+		move, ok = "Prev", h.it.Prev()
+		if h.at >= 0 {
+			h.at--
+		}
+	}
+	if h.at >= n {
+		h.at = -1
+	}
+	if err := h.it.Error(); err != nil {
+		return fmt.Errorf("iterator: %s: %w", move, err)
+	}
+	if ok != h.it.Valid() {
+		return fmt.Errorf("iterator: %s tells %v and Valid tells %v", move, ok, h.it.Valid())
+	}
+	if ok != (h.at >= 0) {
+		return fmt.Errorf("iterator: %s tells %v, want %v (%d rows)", move, ok, h.at >= 0, n)
+	}
+	if ok {
+		if err := compareRow(string(h.it.Key()), string(h.it.Value()), h.at, h.want); err != nil {
+			return fmt.Errorf("iterator: %s: %w", move, err)
+		}
+	}
+	return nil
+}
+
+// target draws a key to seek: one that is there, one beside it, or either end.
+func (h *held) target(rng *rand.Rand) string {
+	if h.want.Len() == 0 || rng.IntN(8) == 0 {
+		return []string{"", "\x00", "k", "\xff\xff\xff\xff"}[rng.IntN(4)]
+	}
+	key, _ := h.want.At(rng.IntN(h.want.Len()))
+	switch rng.IntN(4) {
+	case 0:
+		return key + "\x00"
+	case 1:
+		return key[:len(key)-1]
+	}
+	return key
+}
+
+// afterClose demands that the iterator of a closed store says so.
+func (h *held) afterClose() error {
+	if h.it.First() || h.it.Valid() {
+		return errors.New("an iterator of a closed store moved")
+	}
+	if err := h.it.Error(); !errors.Is(err, engine.ErrClosed) {
+		return fmt.Errorf("an iterator of a closed store has the error %v", err)
+	}
+	h.it.Close()
+	return nil
+}

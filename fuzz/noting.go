@@ -1,0 +1,97 @@
+package fuzz
+
+import (
+	"runtime/debug"
+
+	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/fuzz/ops"
+)
+
+// note counts what a mutation that succeeded met, and keeps the handles right.
+func (d *Driver) note(op ops.Op, before model.State) {
+	switch op.Kind {
+	case ops.Put, ops.Delete, ops.DeleteRange:
+		m, _ := before.Forks.Get(op.Fork)
+		d.writtenIn[m.ID] = true
+	case ops.Batch:
+		forks := map[int]bool{}
+		for _, w := range op.Writes {
+			m, _ := before.Forks.Get(w.Fork)
+			d.writtenIn[m.ID], forks[m.ID] = true, true
+		}
+		if len(forks) > 1 {
+			d.counts.Add("batch over several forks", 1)
+		}
+	case ops.Fork:
+		d.noteFork(op.Name)
+		m, _ := before.Forks.Get(op.Fork)
+		d.shared = d.shared || d.writtenIn[m.ID]
+	case ops.ForkSnapshot:
+		d.noteFork(op.Name)
+	case ops.Snapshot:
+		d.counts.Add("snapshots", 1)
+	case ops.Drop:
+		d.noteDrop(op.Fork, before)
+	case ops.DropSnapshot:
+		m, _ := before.Snapshots.Get(op.Fork)
+		delete(d.snapshots, m.ID)
+	}
+}
+
+func (d *Driver) noteFork(child string) {
+	m, _ := d.state.Forks.Get(child)
+	d.counts.Add("forks", 1)
+	if m.Depth >= 64 {
+		d.counts.Add("forks of depth 64 or more", 1)
+	}
+	if d.state.Forks.Len() >= 64 {
+		d.counts.Add("forks made while 64 or more live", 1)
+	}
+}
+
+func (d *Driver) noteDrop(name string, before model.State) {
+	m, _ := before.Forks.Get(name)
+	d.counts.Add("drops", 1)
+	for _, f := range d.state.Forks.All() {
+		if f.ParentID == m.ID {
+			d.counts.Add("drops of a parent before its child", 1)
+			break
+		}
+	}
+	if f := d.forks[m.ID]; f != nil && len(d.stale) < 4 {
+		d.stale = append(d.stale, f)
+	}
+	delete(d.forks, m.ID)
+	delete(d.writtenIn, m.ID)
+}
+
+// noteSwap counts a flush or compaction that the test asked for.
+func (d *Driver) noteSwap(err error) {
+	if err != nil {
+		return
+	}
+	if d.shared {
+		d.counts.Add("flushes of a memtable that several forks share", 1)
+	}
+	d.shared = false
+	clear(d.writtenIn)
+	for _, h := range d.held {
+		h.swaps++
+	}
+}
+
+// noteStats counts what the store says it has done since it was opened.
+func (d *Driver) noteStats() {
+	s := d.store.Stats()
+	d.counts.Add("store: flushes", int(s.Flushes))
+	d.counts.Add("store: merges", int(s.Merges))
+	d.counts.Add("store: merges across a branch point", int(s.SharedMerges))
+	d.counts.Add("store: joins", int(s.Joins))
+	d.counts.Add("store: tombstones dropped", int(s.TombstonesDropped))
+	d.counts.Add("store: results discarded", int(s.Discarded))
+	d.counts.Add("store: writes that waited", int(s.WriteStalls))
+	d.counts.Add("store: consolidations", int(s.Consolidations))
+	d.counts.Add("store: files removed", int(s.FilesRemoved))
+}
+
+func stack() string { return string(debug.Stack()) }

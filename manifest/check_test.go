@@ -1,0 +1,102 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/sstable"
+)
+
+// soundState has two forks that share a node, a snapshot, a node in the log
+// only, and three tables in one file.
+func soundState() *State {
+	s := NewState()
+	s.Counters = Counters{Applied: 40, Trimmed: 30, NextID: 100, NextLSN: 50}
+	table := func(id ids.TableID, offset uint64, smallest, largest string) {
+		s.Tables[id] = sstable.Meta{
+			ID: id, File: 20, Offset: offset, Length: 1000, Rows: 5, Tombstones: 1, KeyBytes: 50, ValueBytes: 500,
+			Smallest: []byte(smallest), Largest: []byte(largest),
+		}
+	}
+	table(30, 0, "a", "c")
+	table(31, 1000, "d", "f")
+	table(32, 2000, "b", "e")
+	s.Nodes[10] = Node{ID: 10, Fork: 1, Frozen: 12, Tables: []ids.TableID{30, 31}}
+	s.Nodes[11] = Node{ID: 11, Older: 10, Fork: 1, Frozen: 14, Tables: []ids.TableID{32, 31}[:1]}
+	s.Forks[1] = Fork{ID: 1, Name: "main", Top: 11, Memtable: 12, CreatedLSN: 1}
+	s.Forks[2] = Fork{ID: 2, Name: "agent", Parent: 1, Top: 15, Memtable: 16, CreatedLSN: 13}
+	s.Snapshots[3] = Snapshot{ID: 3, Name: "main", Node: 11, Fork: 9}
+	return s
+}
+
+func TestCheckAcceptsSoundStates(t *testing.T) {
+	require.NoError(t, NewState().Check())
+	require.NoError(t, soundState().Check())
+}
+
+func TestCheckNamesWhatDoesNotFit(t *testing.T) {
+	fork := func(id ids.ForkID, change func(*Fork)) func(*State) {
+		return func(s *State) { f := s.Forks[id]; change(&f); s.Forks[id] = f }
+	}
+	snapshot := func(change func(*Snapshot)) func(*State) {
+		return func(s *State) { p := s.Snapshots[3]; change(&p); s.Snapshots[3] = p }
+	}
+	node := func(id ids.NodeID, change func(*Node)) func(*State) {
+		return func(s *State) { n := s.Nodes[id]; change(&n); s.Nodes[id] = n }
+	}
+	table := func(id ids.TableID, change func(*sstable.Meta)) func(*State) {
+		return func(s *State) { m := s.Tables[id]; change(&m); s.Tables[id] = m }
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*State)
+		want   string
+	}{
+		{"a fork is filed under another id", fork(2, func(f *Fork) { f.ID = 5 }), "fork 5 is filed under 2"},
+		{"a fork has no name", fork(2, func(f *Fork) { f.Name = "" }), "name of 0 bytes"},
+		{"a fork has a long name", fork(2, func(f *Fork) { f.Name = strings.Repeat("n", 129) }), "name of 129 bytes"},
+		{"a fork is its own parent", fork(2, func(f *Fork) { f.Parent = 2 }), "its own parent"},
+		{"two forks have one name", fork(2, func(f *Fork) { f.Name = "main" }), `both named "main"`},
+		{"two forks have one memtable", fork(2, func(f *Fork) { f.Memtable = 12 }), "share memtable 12"},
+		{"a fork has no memtable", fork(2, func(f *Fork) { f.Memtable = 0 }), "memtable 0"},
+		{"a fork's memtable is its top", fork(2, func(f *Fork) { f.Memtable = 15 }), "memtable 15 over top 15"},
+		{"a fork's memtable is in tables already", fork(2, func(f *Fork) { f.Memtable = 10 }), "memtable 10 of fork 2 is a node in tables"},
+		{"a fork's id was never given out", fork(2, func(f *Fork) { f.Memtable = 100 }), "fork 2 carries id 100, but the next id is 100"},
+		{"a fork's lsn was never given out", fork(2, func(f *Fork) { f.CreatedLSN = 50 }), "fork 2 carries lsn 50, but the next lsn is 50"},
+		{"a snapshot is filed under another id", snapshot(func(p *Snapshot) { p.ID = 4 }), "snapshot 4 is filed under 3"},
+		{"a snapshot has no name", snapshot(func(p *Snapshot) { p.Name = "" }), "name of 0 bytes"},
+		{"two snapshots have one name", func(s *State) { s.Snapshots[5] = Snapshot{ID: 5, Name: "main"} }, `snapshots 3 and 5 are both named "main"`},
+		{"a snapshot's node was never given out", snapshot(func(p *Snapshot) { p.Node = 200 }), "snapshot 3 carries id 200"},
+		{"a node is filed under another id", node(11, func(n *Node) { n.ID = 17 }), "node 17 is filed under 11"},
+		{"a node is older than itself", node(11, func(n *Node) { n.Older = 11 }), "node 11 is older than itself"},
+		{"two nodes are older than each other", node(10, func(n *Node) { n.Older = 11 }), "is older than itself"},
+		{"a node names a table that is not there", node(11, func(n *Node) { n.Tables = []ids.TableID{39} }), "table 39, which does not exist"},
+		{"a node names table 0", node(11, func(n *Node) { n.Tables = []ids.TableID{0} }), "names table 0"},
+		{"a run is not sorted", node(10, func(n *Node) { n.Tables = []ids.TableID{31, 30} }), "run of node 10: table 31 does not end before table 30 begins"},
+		{"a run names a table twice", node(10, func(n *Node) { n.Tables = []ids.TableID{30, 30, 31} }), "table 30 does not end before table 30 begins"},
+		{"tables of a run touch", table(31, func(m *sstable.Meta) { m.Smallest = []byte("c") }), "table 30 does not end before table 31 begins"},
+		{"a node was frozen by a record to come", node(10, func(n *Node) { n.Frozen = 60 }), "node 10 carries lsn 60"},
+		{"a node's older id was never given out", node(10, func(n *Node) { n.Older = 101 }), "node 10 carries id 101"},
+		{"a table is filed under another id", table(31, func(m *sstable.Meta) { m.ID = 33 }), "table 33 is filed under 31"},
+		{"a table is used by nobody", node(11, func(n *Node) { n.Tables = nil }), "table 32 is used by no node"},
+		{"a table has no rows", table(31, func(m *sstable.Meta) { m.Rows = 0 }), "0 rows"},
+		{"a table has more tombstones than rows", table(31, func(m *sstable.Meta) { m.Tombstones = 6 }), "5 rows, 6 of them tombstones"},
+		{"a table has no bytes", table(31, func(m *sstable.Meta) { m.Length = 0 }), "length 0"},
+		{"a table wraps around", table(31, func(m *sstable.Meta) { m.Offset = 1<<64 - 10 }), "offset 18446744073709551606"},
+		{"a table ends before it begins", table(32, func(m *sstable.Meta) { m.Largest = []byte("a") }), "ends before it begins"},
+		{"a table lies in no file", table(31, func(m *sstable.Meta) { m.File = 0 }), "lies in file 0"},
+		{"a table's file was never given out", table(31, func(m *sstable.Meta) { m.File = 101 }), "table 31 carries id 101"},
+		{"two tables share bytes", table(31, func(m *sstable.Meta) { m.Offset = 1999 }), "tables 31 and 32 share bytes of 000020.sst"},
+		{"the applied lsn is to come", func(s *State) { s.Applied = 50 }, "lsn 50"},
+		{"more was trimmed than was written", func(s *State) { s.Trimmed = 51 }, "trimmed through 51"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := soundState()
+			c.change(s)
+			require.ErrorContains(t, s.Check(), c.want)
+		})
+	}
+}

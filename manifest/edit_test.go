@@ -1,0 +1,111 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/sstable"
+)
+
+// fullTransaction has each kind of edit, some twice.
+func fullTransaction() *Transaction {
+	return &Transaction{
+		PutForks: []Fork{
+			{ID: 1, Name: "main", Top: 4, Memtable: 5, CreatedUnixNano: 1_700_000_000_000_000_000, CreatedLSN: 1},
+			{ID: 7, Name: strings.Repeat("x", maxNameBytes), Parent: 1, Top: 4, Memtable: 8, CreatedUnixNano: -1, CreatedLSN: 9},
+		},
+		DropForks:     []ids.ForkID{2, 3},
+		PutSnapshots:  []Snapshot{{ID: 11, Name: "before", Node: 4, Fork: 1, CreatedUnixNano: 5}},
+		DropSnapshots: []ids.SnapshotID{12},
+		PutNodes:      []Node{{ID: 4, Older: 3, Fork: 1, Frozen: 8, Tables: []ids.TableID{20, 21}}, {ID: 14}},
+		DropNodes:     []ids.NodeID{15},
+		PutTables: []sstable.Meta{
+			{ID: 20, File: 30, Offset: 0, Length: 100, Rows: 3, Tombstones: 1, KeyBytes: 9, ValueBytes: 90, Smallest: []byte{}, Largest: []byte("b")},
+			{ID: 21, File: 30, Offset: 100, Length: 50, Rows: 1, KeyBytes: 3, ValueBytes: 30, Smallest: []byte("c"), Largest: []byte("c\x00")},
+		},
+		DropTables: []ids.TableID{22},
+		Counters:   &Counters{Applied: 8, Trimmed: 2, NextID: 100, NextLSN: 200},
+	}
+}
+
+func TestTransactionSurvivesItsEncoding(t *testing.T) {
+	for _, tx := range []*Transaction{fullTransaction(), {}, {Counters: &Counters{}}, {DropTables: []ids.TableID{1}}} {
+		payload := tx.appendPayload(nil)
+		require.Len(t, payload, tx.payloadBytes())
+		got, err := decodeTransaction(payload)
+		require.NoError(t, err)
+		require.Equal(t, tx, got)
+		clear(payload)
+		require.Equal(t, tx, got, "the result aliases the payload")
+	}
+}
+
+func TestEmptySeesEveryField(t *testing.T) {
+	require.True(t, (&Transaction{}).Empty())
+	for _, tx := range []Transaction{
+		{PutForks: make([]Fork, 1)}, {DropForks: make([]ids.ForkID, 1)}, {PutSnapshots: make([]Snapshot, 1)},
+		{DropSnapshots: make([]ids.SnapshotID, 1)}, {PutNodes: make([]Node, 1)}, {DropNodes: make([]ids.NodeID, 1)},
+		{PutTables: make([]sstable.Meta, 1)}, {DropTables: make([]ids.TableID, 1)}, {Counters: &Counters{}},
+	} {
+		require.False(t, tx.Empty())
+	}
+}
+
+func TestApplyTwiceEqualsOnce(t *testing.T) {
+	once, twice := NewState(), NewState()
+	once.Apply(fullTransaction())
+	twice.Apply(fullTransaction())
+	twice.Apply(fullTransaction())
+	require.Equal(t, once, twice)
+	require.Len(t, once.Forks, 2)
+	once.Apply(&Transaction{DropForks: []ids.ForkID{7, 7, 99}, DropNodes: []ids.NodeID{4, 14}, DropTables: []ids.TableID{20, 21}, DropSnapshots: []ids.SnapshotID{11}})
+	require.Equal(t, "1 forks, 0 snapshots, 0 nodes, 0 tables, applied 8, trimmed 2, next id 100, next lsn 200", once.String())
+}
+
+// TestForkIsConstantSize: no list, whatever the fork holds.
+func TestForkIsConstantSize(t *testing.T) {
+	require.Equal(t, putForkBytes+7, (&Transaction{PutForks: []Fork{{ID: 1 << 60, Name: "agent-7", Parent: 1 << 61, Top: 1 << 62, Memtable: 1 << 63}}}).payloadBytes())
+}
+
+func TestDecodeRefusesHostilePayloads(t *testing.T) {
+	table := fullTransaction().PutTables[0]
+	sound := appendPutTable(nil, &table)
+	number := func(at int, value byte) []byte {
+		b := append([]byte(nil), sound...)
+		b[at] = value
+		return b
+	}
+	longKeys := append([]byte(nil), sound...)
+	longKeys[65], longKeys[66], longKeys[67] = 0xff, 0xff, 0xff
+	node := appendPutNode(nil, &Node{ID: 1, Tables: []ids.TableID{2}})
+	hugeRun := append([]byte(nil), node...)
+	hugeRun[33], hugeRun[35] = 0, 0x0f
+	tooManyTables := append([]byte(nil), node...)
+	tooManyTables[36] = 0xff
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    string
+	}{
+		{"an unknown kind", []byte{10}, "payload byte 0: unknown edit kind 10"},
+		{"kind 0", []byte{0}, "unknown edit kind 0"},
+		{"kinds that fall", append(appendDrop(nil, editDropFork, 1), appendDrop(nil, editDropSnapshot, 1)...), "payload byte 9: edit kind 6 behind kind 7"},
+		{"counters twice", append(appendCounters(nil, Counters{}), appendCounters(nil, Counters{})...), "edit kind 1 behind kind 1"},
+		{"an edit that ends early", sound[:len(sound)-1], "edit ends early"},
+		{"a drop of id 0", append([]byte{editDropNode}, make([]byte, 8)...), "id 0"},
+		{"a key above its cap", longKeys, "above the cap of 65536"},
+		{"a run longer than its bytes", hugeRun, "edit ends early"},
+		{"a run above its cap", tooManyTables, "above the cap of 1048576"},
+		{"a table with id 0", number(1, 0), "table with id 0"},
+		{"a name of no bytes", append([]byte{editPutFork, 1}, make([]byte, 48)...), "name of 0 bytes"},
+		{"a name above its cap", append(append([]byte{editPutFork, 1}, make([]byte, 47)...), append([]byte{200}, make([]byte, 200)...)...), "name of 200 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := decodeTransaction(c.payload)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}

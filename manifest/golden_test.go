@@ -1,0 +1,109 @@
+package manifest
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
+	"github.com/tinedb/tine/sstable"
+)
+
+var update = flag.Bool("update", false, "renew the golden files; a change means a new format version")
+
+const goldenDir = "testdata/v1"
+
+// goldenStore writes the store whose bytes are pinned: a base, two groups, and
+// their marks.
+func goldenStore(t *testing.T) (*crashfs.FS, *State) {
+	disk := newDisk(t)
+	state := soundState()
+	for i := range state.StoreID {
+		state.StoreID[i] = byte(i)
+	}
+	want := clone(state)
+	var wal fakeWAL
+	log, err := Create(disk, testDir, state, Options{NextFile: fileNumbers(7), WaitDurable: wal.sync})
+	require.NoError(t, err)
+	fork := Transaction{PutForks: []Fork{{ID: 60, Name: "agent-7", Parent: 1, Top: 11, Memtable: 61, CreatedUnixNano: 1_700_000_000_000_000_000, CreatedLSN: 41}}}
+	flush := Transaction{
+		PutTables: soundTables(want, 33),
+		PutNodes:  []Node{{ID: 61, Older: 11, Fork: 60, Frozen: 44, Tables: []ids.TableID{33}}},
+		PutForks:  []Fork{{ID: 60, Name: "agent-7", Parent: 1, Top: 61, Memtable: 62, CreatedUnixNano: 1_700_000_000_000_000_000, CreatedLSN: 41}},
+		Counters:  &Counters{Applied: 44, Trimmed: 30, NextID: 200, NextLSN: 150},
+	}
+	drop := Transaction{DropForks: []ids.ForkID{2}, DropSnapshots: []ids.SnapshotID{3}}
+	for i, tx := range []*Transaction{&fork, &flush, &drop} {
+		want.Apply(tx)
+		p := log.Append(tx, ids.LSN(41+i))
+		if i != 1 {
+			require.NoError(t, log.Sync(p))
+		}
+	}
+	require.NoError(t, log.Close())
+	return disk, want
+}
+
+func soundTables(s *State, id ids.TableID) (out []sstable.Meta) {
+	m := s.Tables[30]
+	m.ID, m.File = id, 63
+	return append(out, m)
+}
+
+func TestGoldenFiles(t *testing.T) {
+	disk, want := goldenStore(t)
+	var dump bytes.Buffer
+	require.NoError(t, Dump(&dump, disk, testDir))
+	files := map[string][]byte{"dump.txt": dump.Bytes()}
+	for _, name := range []string{"CURRENT", "MANIFEST-000007"} {
+		content, err := disk.ReadFile(testDir + "/" + name)
+		require.NoError(t, err)
+		files[name] = content
+	}
+	if *update {
+		require.NoError(t, os.MkdirAll(goldenDir, 0o755))
+		for name, content := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(goldenDir, name), content, 0o644))
+		}
+	}
+
+	// What this program writes is what it wrote then, and what was written then
+	// is still read.
+	golden := crashfs.New()
+	for name, content := range files {
+		pinned, err := os.ReadFile(filepath.Join(goldenDir, name))
+		require.NoError(t, err)
+		require.Equal(t, string(pinned), string(content), "%s has changed: that needs a new format version", name)
+		require.NoError(t, golden.WriteFile(testDir+"/"+name, pinned))
+	}
+	requireLoads(t, golden, want)
+}
+
+func TestDumpShowsDamageAndTornTails(t *testing.T) {
+	disk, _ := goldenStore(t)
+	name := testDir + "/MANIFEST-000007"
+	content, err := disk.ReadFile(name)
+	require.NoError(t, err)
+	var dump bytes.Buffer
+
+	require.NoError(t, disk.WriteFile(name, content[:len(content)-7]))
+	require.NoError(t, Dump(&dump, disk, testDir))
+	require.Contains(t, dump.String(), "TORN tail cut")
+
+	content[len(content)/2] ^= 1
+	require.NoError(t, disk.WriteFile(name, content))
+	dump.Reset()
+	require.ErrorContains(t, Dump(&dump, disk, testDir), "frame checksum does not match")
+	require.Contains(t, dump.String(), "BAD  corrupt data in MANIFEST-000007 at offset")
+	require.Contains(t, dump.String(), "counters applied 40", "what comes before the damage is shown")
+	require.ErrorIs(t, Dump(brokenWriter{}, disk, testDir), os.ErrClosed)
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }

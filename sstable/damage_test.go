@@ -380,3 +380,38 @@ func TestReadErrorsAreNotCorruption(t *testing.T) {
 	require.ErrorIs(t, it.Close(), broken)
 	require.NoError(t, readAll(r, rows), "a reader's is not")
 }
+
+// A footer whose checksum is right but that makes no sense.
+func TestFooterThatLiesIsFound(t *testing.T) {
+	content, m := buildTable(t, damageRows(), 0, WriterOptions{BlockBytes: 200})
+	le := binary.LittleEndian
+	for _, c := range []struct {
+		name   string
+		change func([]byte)
+		want   string
+	}{
+		{"another table's id", func(b []byte) { b[0]++ }, "table 8"},
+		{"another length", func(b []byte) { b[8]++ }, "states a table"},
+		{"a part that is too long", func(b []byte) { le.PutUint64(b[16:], 1<<63) }, "states a part"},
+		{"lengths that overflow to the right sum", func(b []byte) {
+			le.PutUint64(b[16:], le.Uint64(b[16:])+1<<63)
+			le.PutUint64(b[24:], le.Uint64(b[24:])+1<<63)
+		}, "states a part"},
+		{"a part of nothing", func(b []byte) { le.PutUint64(b[40:], 0) }, "states a part"},
+		{"a part that is too short", func(b []byte) { b[32]-- }, "to no part"},
+		{"reserved bytes in use", func(b []byte) { b[footerReservedAt+3] = 1 }, "reserved"},
+		{"the last reserved byte in use", func(b []byte) { b[footerVersionAt+7] = 1 }, "reserved"},
+		{"format 0", func(b []byte) { b[footerVersionAt] = 0 }, "format 0"},
+		{"parts that trade bytes", func(b []byte) { b[24]++; b[32]-- }, "checksum"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			changed := slices.Clone(content)
+			foot := changed[len(changed)-footerBytes:]
+			c.change(foot)
+			copy(foot, sealFooter(foot, m.Length))
+			_, err := openBytes(changed, &m, 1)
+			requireCorrupt(t, &m, err)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one call of the command: its streams and the flags that all verbs
+// share. It is used by one goroutine.
+type app struct {
+	ctx    context.Context
+	in     io.Reader
+	out    io.Writer
+	errOut io.Writer
+
+	data     string // --data
+	fork     string // --fork
+	snapshot string // --snapshot, for verbs that can read one
+	json     bool
+	hex      bool
+	yes      bool
+	dryRun   bool
+}
+
+// run carries out one command and gives its exit code. It touches nothing of the
+// process but its signal handlers, so that tests can call it.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{ctx: ctx, in: in, out: out, errOut: errOut}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	if err := root.ExecuteContext(ctx); err != nil {
+		// A flag error may come before --json was read.
+		for _, arg := range args {
+			if arg == "--" {
+				break
+			}
+			a.json = a.json || arg == "--json"
+		}
+		return a.fail(err)
+	}
+	return exitOK
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tine",
+		Short: "A log-structured store whose keyspaces fork",
+		Long: `tine works on a store of forks: writable, isolated copies of a whole keyspace
+that cost one small record to make and nothing to throw away.
+
+  tine --data DIR put greeting hello
+  tine --data DIR fork create try
+  tine --data DIR put --fork try greeting bonjour
+  tine --data DIR get greeting
+
+The directory may also be given as TINE_DATA. "tine help exit-codes" lists the
+exit codes; "tine demo" shows the whole story on real files.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	group(root)
+	root.SetFlagErrorFunc(flagError)
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.data, "data", os.Getenv("TINE_DATA"), "directory of the store (default $TINE_DATA)")
+	flags.BoolVar(&a.json, "json", false, "print JSON")
+	flags.BoolVar(&a.hex, "hex", false, "keys and values are hexadecimal, in arguments and in output")
+	root.AddCommand(
+		a.getCommand(), a.putCommand(), a.delCommand(), a.scanCommand(),
+		a.forkCommand(), a.snapshotCommand(),
+		a.importCommand(), a.exportCommand(),
+		a.checkCommand(), a.dumpCommand(), a.statsCommand(),
+		a.demoCommand(), a.demoWriterCommand(), a.versionCommand(),
+		exitCodesTopic(),
+	)
+	return root
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		Args:  takes("nothing", 0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			v := struct {
+				Version  string `json:"version"`
+				Revision string `json:"revision,omitempty"`
+				Go       string `json:"go"`
+			}{Version: "(devel)"}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v.Go = info.GoVersion
+				if info.Main.Version != "" {
+					v.Version = info.Main.Version
+				}
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						v.Revision = s.Value
+					}
+				}
+			}
+			if a.json {
+				return a.printJSON(v)
+			}
+			return a.printf("tine %s %s %s\n", v.Version, v.Go, v.Revision)
+		},
+	}
+}

@@ -126,7 +126,7 @@ func (s *Store) stopped() error {
 	if s.closed.Load() {
 		return errStopping
 	}
-	return nil
+	return s.failure()
 }
 
 // tendMemory is what the memory worker does when it is woken.

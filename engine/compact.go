@@ -13,28 +13,30 @@ import (
 // pass goes over every node at which a path is entered, from the root outwards,
 // and carries out the plans of the wanted kinds until the path is at rest. Older
 // nodes come first, so that all their descendants share the result. It tells
-// whether it did anything.
+// whether it did anything. A plan that fails, on a damaged table say, does not
+// keep the other paths from being tended; its error is returned in the end.
 func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did bool, err error) {
 	s.mu.Lock()
 	entries := s.mu.tree.Entries()
 	s.mu.Unlock()
 	for _, n := range entries {
 		for {
-			if err := stop(); err != nil {
-				return did, err
+			if stopped := stop(); stopped != nil {
+				return did, errors.Join(stopped, err)
 			}
 			plan, claim := s.plan(n, wanted)
 			if claim == nil {
 				break
 			}
-			if err := s.execute(plan, claim, stop); err != nil {
-				return did, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason,
-					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, err)
+			if failed := s.execute(plan, claim, stop); failed != nil {
+				err = errors.Join(err, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason,
+					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, failed))
+				break
 			}
 			did = true
 		}
 	}
-	return did, nil
+	return did, err
 }
 
 // plan asks the picker about the path from n and claims what it chose.
@@ -145,7 +147,7 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	}
 	if err != nil {
 		s.unclaim(c)
-		return errors.Join(s.blame(err), out.Discard())
+		return errors.Join(diskFull(s.blame(err)), out.Discard())
 	}
 	used := map[ids.FileNum]bool{}
 	err = s.install([]*forktree.Claim{c}, func() {

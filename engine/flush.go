@@ -7,6 +7,7 @@ import (
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/sstable"
@@ -100,7 +101,7 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 	}
 	if err != nil {
 		s.unclaim(claims...)
-		return false, errors.Join(err, out.Discard())
+		return false, errors.Join(diskFull(s.blame(err)), out.Discard())
 	}
 	used := map[ids.FileNum]bool{}
 	err = s.install(claims, func() {
@@ -164,6 +165,15 @@ func (s *Store) newOutput() *compaction.Output {
 		TableBytes: uint64(s.opts.TableBytes), FileBytes: uint64(s.opts.TableBytes), BlockBytes: s.opts.BlockBytes,
 		NextFile: s.newFileNum, NextTable: s.newTableID,
 	})
+}
+
+// diskFull makes every form of a full disk match ErrNoSpace. Nothing was
+// published, so the work can be done again once there is space.
+func diskFull(err error) error {
+	if errs.IsNoSpace(err) && !errors.Is(err, ErrNoSpace) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return err
 }
 
 // finishOutput closes a job's output and makes zombies of the files that the

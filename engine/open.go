@@ -78,7 +78,7 @@ func (s *Store) inspect() (fresh bool, err error) {
 		if s.opts.ReadOnly || s.opts.MustExist {
 			return false, fmt.Errorf("%w: the directory does not exist", ErrNotStore)
 		}
-		return true, s.fs.MkdirAll(s.dir)
+		return true, s.makeDir()
 	case errors.Is(err, syscall.ENOTDIR):
 		return false, fmt.Errorf("%w: it is not a directory", ErrNotStore)
 	case err != nil:
@@ -107,6 +107,27 @@ func (s *Store) inspect() (fresh bool, err error) {
 		return false, fmt.Errorf("%w: the directory is empty", ErrNotStore)
 	}
 	return true, nil
+}
+
+// makeDir makes the store's directory and missing ones above it, durably.
+func (s *Store) makeDir() error {
+	dir := path.Clean(s.dir)
+	made := []string{}
+	for at := dir; ; at = path.Dir(at) {
+		if _, err := s.fs.List(at); !errors.Is(err, fs.ErrNotExist) || at == path.Dir(at) {
+			break
+		}
+		made = append(made, at)
+	}
+	if err := s.fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	for _, at := range made {
+		if err := s.fs.SyncDir(path.Dir(at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) lockDir() error {

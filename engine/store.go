@@ -86,7 +86,16 @@ func (s *Store) newID() uint64 {
 }
 
 func (s *Store) newFileNum() ids.FileNum { return ids.FileNum(s.newID()) }
-func (s *Store) newTableID() ids.TableID { return ids.TableID(s.newID()) }
+
+// newTableID is called by jobs for every table they write, so it sees to it that
+// a long one does not use the numbers up. If they cannot be reserved, the
+// manifest has failed, and the job is told so when it asks whether to stop.
+func (s *Store) newTableID() ids.TableID {
+	if s.idBound.Load()-s.nextID.Load() < lowNumbers {
+		_ = s.reserveNumbers(lowNumbers)
+	}
+	return ids.TableID(s.newID())
+}
 
 // failure is the disk error that has stopped the store from writing, nil while
 // it is healthy.

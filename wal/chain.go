@@ -51,10 +51,15 @@ func readChain(fs vfs.FS, dir string) (*chain, error) {
 			continue
 		}
 		if twin := byOrdinal[c.header.ordinal]; twin != nil {
-			return nil, errs.Corruptf(ids.SegmentName(c.number), headerOrdinal, "two segments claim to be number %d of the chain, the other is %s", c.header.ordinal, ids.SegmentName(twin.number))
+			if !c.header.sameSeal(twin.header) {
+				return nil, errs.Corruptf(ids.SegmentName(c.number), headerOrdinal, "two segments claim to be number %d of the chain, the other is %s", c.header.ordinal, ids.SegmentName(twin.number))
+			}
+			if c.number < twin.number {
+				continue // superseded, see Start
+			}
 		}
 		byOrdinal[c.header.ordinal] = c
-		if tip == nil || c.header.ordinal > tip.header.ordinal {
+		if tip == nil || c.header.ordinal >= tip.header.ordinal {
 			tip = c
 		}
 	}
@@ -90,8 +95,9 @@ func before(h header, byNumber map[ids.FileNum]*candidate) (*candidate, error) {
 	return c, nil
 }
 
-// addLeftovers judges the files outside the chain. A valid header below the
-// chain's start is a trimmed segment whose removal a power loss undid. A file
+// addLeftovers judges the files outside the chain. A valid header there is that
+// of a superseded segment, or of a trimmed one below the chain's start whose
+// removal a power loss undid. A file
 // without a valid header is a spare or an aborted start, unless a sync mark in
 // it proves that it had a durable header once.
 func (ch *chain) addLeftovers(fs vfs.FS, dir string, outside map[ids.FileNum]*candidate) error {

@@ -60,6 +60,11 @@ type header struct {
 	prevLSN   ids.LSN
 }
 
+// sameSeal tells whether two headers seal the same segment at the same end.
+func (h header) sameSeal(o header) bool {
+	return h.logID == o.logID && h.previous == o.previous && h.prevEnd == o.prevEnd && h.prevLSN == o.prevLSN
+}
+
 func (h header) appendTo(dst []byte) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, headerBytes)...)

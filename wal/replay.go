@@ -32,8 +32,11 @@ type Recovered struct {
 	fs     vfs.FS
 	dir    string
 	logID  uint64
-	synced bool
+	header header // of the last segment
 	tail   tail
+
+	synced  bool
+	syncErr error
 }
 
 // tail is the end of the last segment that no sync mark vouches for: it may be
@@ -43,7 +46,7 @@ type tail struct {
 	proven    int64   // offset through which a mark vouches
 	provenLSN ids.LSN // of the last record before it
 	frames    []byte  // the record frames behind it, without the marks between
-	records   int
+	marked    bool    // the segment has a mark: its header is durable
 }
 
 // Replay reads the log in dir and calls fn for every record in LSN order. It
@@ -85,7 +88,7 @@ func Replay(fs vfs.FS, dir string, from ids.LSN, fn func(Record) error) (*Recove
 		if err != nil {
 			return nil, err
 		}
-		rec.Last = w.last
+		rec.Last, rec.header = w.last, h
 		rec.Segments = append(rec.Segments, SegmentInfo{
 			Number: h.number, Ordinal: h.ordinal, FirstLSN: h.firstLSN, LastLSN: w.last, EndBytes: w.end, FileBytes: h.fileBytes,
 		})
@@ -95,12 +98,17 @@ func Replay(fs vfs.FS, dir string, from ids.LSN, fn func(Record) error) (*Recove
 
 // Sync makes every replayed segment and the directory durable. Recovery does
 // this before it writes anything else, so that nothing it writes can survive a
-// power loss that the records it came from do not. It is done once; Start does
-// it if nobody did. Cost: one fsync a segment.
+// power loss that the records it came from do not. It is done once, and a
+// failure is final: a second fsync would prove nothing. Start does it if nobody
+// did. Cost: one fsync a segment.
 func (r *Recovered) Sync() error {
-	if r.synced {
-		return nil
+	if !r.synced {
+		r.synced, r.syncErr = true, r.sync()
 	}
+	return r.syncErr
+}
+
+func (r *Recovered) sync() error {
 	for _, s := range r.Segments {
 		if err := syncSegment(r.fs, r.dir, s.Number); err != nil {
 			return err
@@ -109,7 +117,6 @@ func (r *Recovered) Sync() error {
 	if err := r.fs.SyncDir(r.dir); err != nil {
 		return fmt.Errorf("wal: sync directory %s: %w", r.dir, err)
 	}
-	r.synced = true
 	return nil
 }
 
@@ -169,6 +176,7 @@ func (w *walk) open(rec *Recovered) error {
 	w.end = headerBytes
 	rec.tail = tail{proven: headerBytes, provenLSN: w.last}
 	w.onMark = func(f frame) {
+		rec.tail.marked = true
 		if f.mark.through >= rec.tail.proven {
 			rec.tail.proven, rec.tail.provenLSN = f.mark.through, f.lsn
 		}
@@ -211,7 +219,6 @@ func (w *walk) copyTail(rec *Recovered) error {
 		}
 		if f.kind != kindMark {
 			rec.tail.frames = append(rec.tail.frames, w.image.bytes[f.offset:f.end]...)
-			rec.tail.records++
 		}
 		at = f.end
 	}

@@ -22,7 +22,9 @@ import (
 // Records of the last segment that no sync mark vouches for are copied into the
 // fresh one first, and the seal lies before them. An earlier process may have
 // met a failing fsync: then they are in the operating system's cache only, and
-// no fsync would ever write them again.
+// no fsync would ever write them again. If not even the last segment's header
+// is vouched for, the fresh segment supersedes it: it takes the same place in
+// the chain, and of two such segments the higher number counts.
 //
 // On an error the log on disk is what it was; errs.ErrNoSpace if the disk is
 // too full for a segment.
@@ -68,15 +70,18 @@ func Start(fs vfs.FS, dir string, rec *Recovered, next ids.LSN, opts Options) (*
 func (l *Log) startSegment(rec *Recovered, next ids.LSN) error {
 	h := header{ordinal: 1, logID: l.id, firstLSN: next}
 	if n := len(rec.Segments); n > 0 {
-		last := &rec.Segments[n-1]
-		h.ordinal, h.previous = last.Ordinal+1, last.Number
-		h.prevEnd, h.prevLSN = last.EndBytes, last.LastLSN
-		if rec.tail.records > 0 {
-			h.prevEnd, h.prevLSN = rec.tail.proven, rec.tail.provenLSN
+		l.sealed = append(l.sealed, rec.Segments...)
+		last := &l.sealed[n-1]
+		if len(rec.tail.frames) > 0 {
+			last.EndBytes, last.LastLSN = rec.tail.proven, rec.tail.provenLSN
 			h.firstLSN = rec.tail.firstLSN()
 		}
-		l.sealed = append(l.sealed, rec.Segments...)
-		l.sealed[n-1].EndBytes, l.sealed[n-1].LastLSN = h.prevEnd, h.prevLSN
+		h.ordinal, h.previous = last.Ordinal+1, last.Number
+		h.prevEnd, h.prevLSN = last.EndBytes, last.LastLSN
+		if !rec.tail.marked {
+			h.ordinal, h.previous = last.Ordinal, rec.header.previous
+			h.prevEnd, h.prevLSN = rec.header.prevEnd, rec.header.prevLSN
+		}
 	}
 	fileBytes := l.opts.SegmentBytes
 	if n := headerBytes + int64(len(rec.tail.frames)) + 2*markRoomBytes; n > fileBytes {
@@ -86,14 +91,14 @@ func (l *Log) startSegment(rec *Recovered, next ids.LSN) error {
 	if err != nil {
 		return err
 	}
-	if rec.tail.records > 0 {
+	if len(rec.tail.frames) > 0 {
 		err = l.copyTail(s, rec.tail.frames)
 	}
 	if err == nil {
 		err = s.writeHeader(h)
 	}
 	s.syncedLSN = rec.Last
-	if err == nil && rec.tail.records > 0 {
+	if err == nil && len(rec.tail.frames) > 0 {
 		err = l.writeMark(s)
 	}
 	if err != nil {

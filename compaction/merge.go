@@ -7,8 +7,12 @@ import (
 	"github.com/tinedb/tine/internal/iterator"
 )
 
-// stopRows is how many rows are merged between two questions whether to stop.
-const stopRows = 256
+// Between two questions whether to stop, this many rows or bytes are merged:
+// fractions of a millisecond.
+const (
+	stopRows  = 256
+	stopBytes = 64 << 10
+)
 
 // Result counts the rows of one merge. RowsIn is RowsOut + Shadowed +
 // TombstonesDropped; all four are counted apart from each other.
@@ -26,7 +30,7 @@ type Result struct {
 // absent tells whether nothing older than the inputs can hold a key: then its
 // tombstone is dropped. It is asked once for each tombstone that is not
 // shadowed; nil keeps them all. When in doubt it must say false. stop is asked
-// every few hundred rows, and its error ends the merge; nil never ends it.
+// every few hundred rows or 64 KiB, and its error ends the merge; nil never ends it.
 //
 // After an error out holds a part of the rows and is to be discarded. Cost: one
 // comparison a row while one input leads.
@@ -46,15 +50,17 @@ func Merge(inputs []iterator.Iterator, out *Output, absent func(key []byte) (boo
 func mergeRows(m *iterator.Merge, t *tally, out *Output, absent func(key []byte) (bool, error), stop func() error) (Result, error) {
 	var res Result
 	before := out.rows
-	untilStop := 0
+	rows, bytes := stopRows, 0 // since the last question; the first is asked at once
 	for ok := m.First(); ok; ok = m.Next() {
-		if untilStop--; untilStop < 0 && stop != nil {
+		if (rows >= stopRows || bytes >= stopBytes) && stop != nil {
 			if err := stop(); err != nil {
 				return res, err
 			}
-			untilStop = stopRows
+			rows, bytes = 0, 0
 		}
-		key, kind := m.Key(), m.Kind()
+		key, kind, value := m.Key(), m.Kind(), m.Value()
+		rows++
+		bytes += len(key) + len(value)
 		t.lead(m.Source(), key)
 		if kind == iterator.Tombstone && absent != nil {
 			gone, err := absent(key)
@@ -66,7 +72,7 @@ func mergeRows(m *iterator.Merge, t *tally, out *Output, absent func(key []byte)
 				continue
 			}
 		}
-		if err := out.Add(key, kind, m.Value()); err != nil {
+		if err := out.Add(key, kind, value); err != nil {
 			return res, err
 		}
 	}

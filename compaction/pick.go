@@ -22,7 +22,15 @@ package compaction
 //  4. read bound, in tables.
 //  5. sparse: a node's run is written again so that a file can go.
 func Pick(path []Item, p Policy) (Plan, bool) {
-	k := picker{path: path, policy: p.withDefaults()}
+	return PickOf(path, p, func(Kind) bool { return true })
+}
+
+// PickOf is Pick for a caller that carries out plans of some kinds only, say a
+// worker for memory or one for tables: a rule whose plan is of another kind does
+// not hide the rules behind it. The promise of an end holds for each choice of
+// kinds, and for several callers together.
+func PickOf(path []Item, p Policy, wanted func(Kind) bool) (Plan, bool) {
+	k := picker{path: path, policy: p.withDefaults(), wanted: wanted}
 	for _, rule := range []func() (Plan, bool){
 		k.empty, k.memoryBound,
 		k.space, k.tombstones, k.tier,
@@ -36,25 +44,32 @@ func Pick(path []Item, p Policy) (Plan, bool) {
 	return Plan{}, false
 }
 
-// picker is one call of Pick.
+// picker is one call of PickOf.
 type picker struct {
 	path   []Item
 	policy Policy
+	wanted func(Kind) bool
 }
 
-// plan makes a plan of the range if its items are free and of one kind.
-func (k *picker) plan(first, last int, reason string) (Plan, bool) {
-	if k.path[first].ClaimedRead {
+// join makes a plan that makes one run of a range in memory or in tables.
+func (k *picker) join(first, last int, reason string) (Plan, bool) {
+	kind := KindMerge
+	if k.path[first].Memory {
+		kind = KindConsolidate
+	}
+	return k.plan(kind, first, last, reason)
+}
+
+// plan makes a plan if it is wanted and its items are free and all in memory or
+// all in tables.
+func (k *picker) plan(kind Kind, first, last int, reason string) (Plan, bool) {
+	if k.path[first].ClaimedRead || !k.wanted(kind) {
 		return Plan{}, false
 	}
 	for i := first; i <= last; i++ {
 		if k.path[i].Claimed || k.path[i].Memory != k.path[first].Memory {
 			return Plan{}, false
 		}
-	}
-	kind := KindMerge
-	if k.path[first].Memory {
-		kind = KindConsolidate
 	}
 	return Plan{Kind: kind, First: first, Last: last, Reason: reason}, true
 }
@@ -71,17 +86,17 @@ func (k *picker) empty() (Plan, bool) {
 			last++
 		}
 		if last+1 < len(k.path) {
-			if plan, ok := k.plan(first, last+1, ReasonEmpty); ok {
+			if plan, ok := k.join(first, last+1, ReasonEmpty); ok {
 				return plan, true
 			}
 		}
 		if first > 0 {
-			if plan, ok := k.plan(first-1, last, ReasonEmpty); ok {
+			if plan, ok := k.join(first-1, last, ReasonEmpty); ok {
 				return plan, true
 			}
 		}
 		if last > first {
-			if plan, ok := k.plan(first, last, ReasonEmpty); ok {
+			if plan, ok := k.join(first, last, ReasonEmpty); ok {
 				return plan, true
 			}
 		}
@@ -96,8 +111,7 @@ func (k *picker) sparse() (Plan, bool) {
 		if !k.path[i].Sparse || k.path[i].Memory {
 			continue
 		}
-		if plan, ok := k.plan(i, i, ReasonSparse); ok {
-			plan.Kind = KindRewrite
+		if plan, ok := k.plan(KindRewrite, i, i, ReasonSparse); ok {
 			return plan, true
 		}
 	}

@@ -24,7 +24,7 @@ func (k *picker) memoryBound() (Plan, bool) {
 			end++
 		}
 		if last := overfull(k.path[first:end], 0, k.policy.MaxMemory); last > 0 {
-			if plan, ok := k.plan(first, first+last, ReasonReadBound); ok {
+			if plan, ok := k.join(first, first+last, ReasonReadBound); ok {
 				return plan, true
 			}
 		}
@@ -55,7 +55,7 @@ func (k *picker) tableBound() (Plan, bool) {
 			last--
 		}
 		if last > 0 {
-			if plan, ok := k.plan(first, first+last, ReasonReadBound); ok {
+			if plan, ok := k.join(first, first+last, ReasonReadBound); ok {
 				return plan, true
 			}
 		}
@@ -72,11 +72,11 @@ func (k *picker) tableBound() (Plan, bool) {
 // larger than all others together. Such a run is never copied for the sake of
 // the read bound: a fork that writes a little would pay for all it shares.
 func (k *picker) isBase(first, last int) bool {
-	var newer uint64
+	var newer float64
 	for _, it := range k.path[first : first+last] {
-		newer += it.Bytes
+		newer += float64(it.Bytes)
 	}
-	return k.path[first+last].Bytes > newer
+	return float64(k.path[first+last].Bytes) > newer
 }
 
 // nodeBound merges the two neighbours that are cheapest to merge if the path
@@ -86,10 +86,10 @@ func (k *picker) nodeBound() (Plan, bool) {
 		return Plan{}, false
 	}
 	var best Plan
-	cheapest, found := uint64(0), false
+	cheapest, found := 0.0, false
 	for i := 0; i+1 < len(k.path); i++ {
-		plan, ok := k.plan(i, i+1, ReasonReadBound)
-		cost := k.path[i].Bytes + k.path[i+1].Bytes
+		plan, ok := k.join(i, i+1, ReasonReadBound)
+		cost := float64(k.path[i].Bytes) + float64(k.path[i+1].Bytes)
 		if !ok || found && cost >= cheapest || !k.path[i].Memory && i+2 == len(k.path) && k.isBase(i, 1) {
 			continue
 		}

@@ -52,7 +52,7 @@ func (k *picker) space() (Plan, bool) {
 	if newer < k.policy.MaxSpaceRatio*float64(k.path[root].Bytes) {
 		return Plan{}, false
 	}
-	return k.plan(first, root, ReasonSpace)
+	return k.join(first, root, ReasonSpace)
 }
 
 // tombstones merges the whole segment into its root once many of its rows are
@@ -70,7 +70,7 @@ func (k *picker) tombstones() (Plan, bool) {
 	if tombstones == 0 || float64(tombstones) < k.policy.MaxTombstoneRatio*float64(rows) {
 		return Plan{}, false
 	}
-	return k.plan(first, root, ReasonTombstones)
+	return k.join(first, root, ReasonTombstones)
 }
 
 // tier merges neighbouring runs of similar size. Each merge multiplies the size
@@ -87,7 +87,7 @@ func (k *picker) tier() (Plan, bool) {
 			if end-first+1 < k.policy.MinMerge {
 				continue
 			}
-			if plan, ok := k.plan(first, end, ReasonTier); ok {
+			if plan, ok := k.join(first, end, ReasonTier); ok {
 				return plan, true
 			}
 		}

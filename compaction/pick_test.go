@@ -1,0 +1,60 @@
+package compaction
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPickOfPassesOverPlansThatAreNotWanted(t *testing.T) {
+	path, err := parsePath("0 m1 m1 m1 m1 m1 60~ 100 0")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		kind Kind
+		want string
+	}{
+		{KindConsolidate, "consolidate 1..5 read bound"},
+		{KindMerge, "merge 7..8 empty"},
+		{KindRewrite, "rewrite 6..6 sparse"},
+	} {
+		plan, ok := PickOf(path, Policy{}, func(k Kind) bool { return k == c.kind })
+		require.True(t, ok)
+		require.Equal(t, c.want, plan.String())
+	}
+	_, ok := PickOf(path, Policy{}, func(Kind) bool { return false })
+	require.False(t, ok)
+}
+
+func TestAZeroPolicyIsTheDefault(t *testing.T) {
+	require.Equal(t, DefaultPolicy(), Policy{}.withDefaults())
+	odd := Policy{
+		MaxMemory: 1, MaxRuns: 2, MaxNodes: 3, MinMerge: 5,
+		MaxSizeRatio: 6, MaxSpaceRatio: 7, MaxTombstoneRatio: 8,
+	}
+	require.Equal(t, odd, odd.withDefaults())
+	require.Equal(t, 2, Policy{MinMerge: 1}.withDefaults().MinMerge, "merging one run with itself would never end")
+}
+
+func TestDegreeInvertsTheBinomial(t *testing.T) {
+	for place := 1; place <= 12; place++ {
+		for c := place - 1; c < 60; c++ {
+			binomial := 1.0
+			for i := range place {
+				binomial = binomial * float64(c-i) / float64(i+1)
+			}
+			require.InDelta(t, c, degree(binomial, place), 1e-9, "C(%d, %d)", c, place)
+		}
+	}
+	require.InDelta(t, 1e18, degree(1e18, 1), 1e5, "huge sizes do not overflow")
+}
+
+func TestHugeSizesDoNotOverflow(t *testing.T) {
+	const huge = ^uint64(0)
+	path := make([]Item, 12)
+	for i := range path {
+		path[i] = Item{Bytes: huge, Rows: huge, Tombstones: huge / 8, Entered: true}
+	}
+	plan, ok := Pick(path, Policy{})
+	require.True(t, ok)
+	require.Equal(t, ReasonReadBound, plan.Reason)
+}

@@ -1,0 +1,73 @@
+package compaction
+
+import "github.com/stretchr/testify/require"
+
+// checkPlan holds a plan against what Pick promises of every plan.
+func checkPlan(t require.TestingT, path []Item, plan Plan) {
+	picture := drawPath(path) + ": " + plan.String()
+	require.True(t, 0 <= plan.First && plan.First <= plan.Last && plan.Last < len(path), picture)
+	rng := path[plan.First : plan.Last+1]
+	require.False(t, rng[0].ClaimedRead, "begins at an item that is read: %s", picture)
+	rows, entered := 0, false
+	for i, it := range rng {
+		require.False(t, it.Claimed, "holds a claimed item: %s", picture)
+		require.Equal(t, plan.Kind == KindConsolidate, it.Memory, "mixes memory and tables: %s", picture)
+		if it.Bytes > 0 {
+			rows++
+		}
+		entered = entered || i > 0 && it.Entered
+	}
+	switch plan.Reason {
+	case ReasonEmpty:
+		require.LessOrEqual(t, rows, 1, "two runs cannot be joined for nothing: %s", picture)
+		require.Greater(t, len(rng), 1, picture)
+	case ReasonReadBound:
+		require.Greater(t, len(rng), 1, picture)
+		var newer uint64
+		for _, it := range rng[:len(rng)-1] {
+			newer += it.Bytes
+		}
+		if plan.Kind == KindMerge && plan.Last == len(path)-1 {
+			require.LessOrEqual(t, rng[len(rng)-1].Bytes, newer, "the base is copied for the read bound: %s", picture)
+		}
+	case ReasonSparse:
+		require.Equal(t, KindRewrite, plan.Kind, picture)
+		require.True(t, len(rng) == 1 && rng[0].Sparse, picture)
+	case ReasonTombstones:
+		require.False(t, entered, "reaches across a branch point: %s", picture)
+		require.Equal(t, len(path)-1, plan.Last, picture)
+	case ReasonSpace, ReasonTier:
+		require.False(t, entered, "reaches across a branch point: %s", picture)
+		require.Greater(t, len(rng), 1, picture)
+	default:
+		require.Fail(t, "unknown reason", picture)
+	}
+}
+
+// checkRest holds a path on which there is nothing to do and nothing is claimed
+// against the bounds of the policy.
+func checkRest(t require.TestingT, path []Item, p Policy) {
+	picture := drawPath(path)
+	require.LessOrEqual(t, len(path), p.MaxNodes, "nodes: %s", picture)
+	memory, runs, mixed := 0, 0, false
+	for i, it := range path {
+		require.False(t, it.Sparse, "sparse: %s", picture)
+		if !it.Memory {
+			runs++
+			memory = 0
+			continue
+		}
+		mixed = mixed || runs > 0
+		memory++
+		require.LessOrEqual(t, memory, p.MaxMemory, "memtables in a row, from item %d: %s", i, picture)
+	}
+	if !mixed { // otherwise only a flush can bring runs together
+		require.LessOrEqual(t, runs, p.MaxRuns+1, "runs: %s", picture)
+	}
+	for i, it := range path {
+		if it.Bytes == 0 {
+			alone := (i == 0 || path[i-1].Memory != it.Memory) && (i == len(path)-1 || path[i+1].Memory != it.Memory)
+			require.True(t, alone, "an empty node is left: %s", picture)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+)
+
+// config is what a suite is told.
+type config struct {
+	quick  bool
+	rounds int
+	dir    string // a fresh directory for its stores
+}
+
+// suites by name, in the order that "all" runs them.
+var suites = []struct {
+	name string
+	run  func(config, *figures) error
+}{
+	{"fork", forkSuite},
+	{"depth", depthSuite},
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR]; suites: fork depth all")
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "end within a minute, on smaller data of the same shape")
+	rounds := flags.Int("rounds", 5, "interleaved rounds; figures are medians over them")
+	jsonFile := flags.String("json", "", "also write the figures to this file")
+	dir := flags.String("dir", "", "directory for the stores (default: a temporary one)")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if *rounds < 1 {
+		return fmt.Errorf("-rounds must be at least 1")
+	}
+	base, err := os.MkdirTemp(*dir, "tine-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(base)
+	fmt.Printf("# %s %s/%s, %d cores, rounds %d, quick %v\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *rounds, *quick)
+
+	out := &figures{}
+	known := false
+	for _, s := range suites {
+		if args[0] != s.name && args[0] != "all" {
+			continue
+		}
+		known = true
+		cfg := config{quick: *quick, rounds: *rounds, dir: base}
+		if err := s.run(cfg, out); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if !known {
+		return fmt.Errorf("unknown suite %q; there are %v", args[0], suiteNames())
+	}
+	out.print(os.Stdout)
+	if *jsonFile != "" {
+		return out.writeJSON(*jsonFile)
+	}
+	return nil
+}
+
+func suiteNames() []string {
+	names := []string{"all"}
+	for _, s := range suites {
+		names = append(names, s.name)
+	}
+	slices.Sort(names)
+	return names
+}

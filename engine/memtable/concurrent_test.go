@@ -24,6 +24,9 @@ func TestReadersWhileTheWriterAdds(t *testing.T) {
 	var published atomic.Uint64 // the last batch that is complete
 	var wg sync.WaitGroup
 	errs := make(chan error, readers)
+	reads := make(chan ids.LSN, 1)
+	failed := make(chan struct{})
+	var failOnce sync.Once
 	for reader := range readers {
 		wg.Add(1)
 		go func() {
@@ -33,10 +36,15 @@ func TestReadersWhileTheWriterAdds(t *testing.T) {
 				at := ids.LSN(published.Load())
 				if err := readAt(m, at, fixed, rng); err != nil {
 					errs <- err
+					failOnce.Do(func() { close(failed) })
 					return
 				}
 				if int(at) == batches {
 					return
+				}
+				select {
+				case reads <- at:
+				default:
 				}
 			}
 		}()
@@ -49,6 +57,12 @@ func TestReadersWhileTheWriterAdds(t *testing.T) {
 		}
 		m.Add(done, fmt.Appendf(nil, "g %06d", unique), iterator.Set, fmt.Appendf(nil, "%d", done))
 		published.Store(uint64(done))
+		if done%20 == 0 && int(done) < batches {
+			select {
+			case <-reads: // so that readers and writer do alternate
+			case <-failed:
+			}
+		}
 	}
 	wg.Wait()
 	close(errs)

@@ -69,9 +69,9 @@ func (h *history) checkGets(t *testing.T, at ids.LSN) {
 		for _, k := range []string{key, key + "\x00", key + "x"} {
 			value, kind, found := h.m.Get([]byte(k), at)
 			want, ok := h.get(k, at)
-			require.Equal(t, ok, found, "%q at %d", k, at)
-			require.Equal(t, want.kind, kind, "%q at %d", k, at)
-			require.True(t, bytes.Equal(want.value, value), "%q at %d: %q, want %q", k, at, value, want.value)
+			if ok != found || want.kind != kind || !bytes.Equal(want.value, value) {
+				require.Fail(t, "wrong version", "%q at %d: %q, %d, %v, want %q, %d, %v", k, at, value, kind, found, want.value, want.kind, ok)
+			}
 		}
 	}
 	require.Equal(t, len(h.versions), h.m.Len())
@@ -104,8 +104,9 @@ func (o *heldIter) step(t *testing.T, rng *rand.Rand, keyspace int) {
 		}
 	default:
 		if o.at < 0 {
-			require.False(t, o.it.Next())
-			require.False(t, o.it.Prev())
+			if o.it.Next() || o.it.Prev() {
+				require.Fail(t, "an invalid iterator has moved")
+			}
 			return
 		}
 		if rng.IntN(2) == 0 {
@@ -119,13 +120,15 @@ func (o *heldIter) step(t *testing.T, rng *rand.Rand, keyspace int) {
 	if o.at >= len(o.rows) {
 		o.at = -1
 	}
-	require.Equal(t, o.at >= 0, ok)
-	require.Equal(t, ok, o.it.Valid())
-	if ok {
-		want := o.rows[o.at]
-		require.Equal(t, string(want.Key), string(o.it.Key()))
-		require.Equal(t, want.Kind, o.it.Kind())
-		require.Equal(t, string(want.Value), string(o.it.Value()))
+	if ok != (o.at >= 0) || ok != o.it.Valid() {
+		require.Fail(t, "wrong validity", "moved %v, valid %v, want %v", ok, o.it.Valid(), o.at >= 0)
+	}
+	if !ok {
+		return
+	}
+	// require costs microseconds a call; most of these never fail.
+	if want := o.rows[o.at]; !bytes.Equal(want.Key, o.it.Key()) || want.Kind != o.it.Kind() || !bytes.Equal(want.Value, o.it.Value()) {
+		require.Fail(t, "wrong row", "%q, %d, %q, want %q, %d, %q", o.it.Key(), o.it.Kind(), o.it.Value(), want.Key, want.Kind, want.Value)
 	}
 }
 
@@ -141,7 +144,7 @@ func keyOf(i int) []byte {
 func TestRandomHistory(t *testing.T) {
 	for _, c := range []struct {
 		keyspace, adds int
-	}{{5, 200}, {25, 300}, {200, 1500}, {3000, 6000}} {
+	}{{5, 200}, {25, 300}, {200, 1500}, {2000, 4000}} {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("%d keys, seed %d", c.keyspace, seed), func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, uint64(c.keyspace)))
@@ -171,11 +174,13 @@ func TestRandomHistory(t *testing.T) {
 						}
 					}
 					for _, o := range open {
-						o.step(t, rng, c.keyspace)
-						movesOverLaterAdds++
+						if rng.IntN(4) == 0 {
+							o.step(t, rng, c.keyspace)
+							movesOverLaterAdds++
+						}
 					}
 				}
-				require.Greater(t, movesOverLaterAdds, c.adds)
+				require.Greater(t, movesOverLaterAdds, c.adds/2)
 				checkStructure(t, h.m)
 				for range 5 {
 					at := ids.LSN(rng.Uint64N(uint64(h.lsn) + 2))

@@ -143,7 +143,8 @@ func (it *iter) backward() bool {
 
 // warm touches the entries of refs[lo:hi]. Neighbouring keys lie anywhere in
 // memory, and a scan would wait for each in turn; loads that do not depend on
-// each other are waited for together. Measured over 500 k rows in scattered order: 115 ns a row without, 70 with.
+// each other are waited for together. Measured over 500 k rows added in scattered
+// order: 115 ns a row without, 70 with.
 func (it *iter) warm(lo, hi int) {
 	for _, r := range it.refs[lo:hi] {
 		it.touched += it.chunks[r>>32][uint32(r)+entryHeaderBytes-1]

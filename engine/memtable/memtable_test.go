@@ -223,12 +223,14 @@ func checkStructure(t *testing.T, m *Memtable) (leaves int) {
 	checkSlots := func(s *slots, lower, upper []byte) {
 		for i := range int(s.count) {
 			key := c.key(s.refs[i])
-			require.Equal(t, tail(key, int(s.prefixBytes)), s.prefixTail)
-			require.Equal(t, head(key, int(s.prefixBytes)), s.heads[i])
-			require.GreaterOrEqual(t, sharedBytes(key, c.key(s.refs[0])), int(s.prefixBytes))
-			require.True(t, lower == nil || bytes.Compare(key, lower) >= 0)
-			require.True(t, upper == nil || bytes.Compare(key, upper) < 0)
-			require.True(t, i == 0 || bytes.Compare(c.key(s.refs[i-1]), key) < 0)
+			if head(key, int(s.prefixBytes)) != s.heads[i] || tail(key, int(s.prefixBytes)) != s.prefixTail ||
+				sharedBytes(key, c.key(s.refs[0])) < int(s.prefixBytes) {
+				require.Fail(t, "head or prefix does not fit the key", "%q", key)
+			}
+			if lower != nil && bytes.Compare(key, lower) < 0 || upper != nil && bytes.Compare(key, upper) >= 0 ||
+				i > 0 && bytes.Compare(c.key(s.refs[i-1]), key) >= 0 {
+				require.Fail(t, "key at the wrong place", "%q", key)
+			}
 		}
 	}
 	keys := 0

@@ -293,12 +293,18 @@ func TestPartThatLiesIsFound(t *testing.T) {
 		{"a value that begins too late", block.offset, uint64(block.storedBytes), func(b []byte) { b[slot+8]++ }, "does not begin where"},
 		{"a value that reaches too far", block.offset, uint64(block.storedBytes), func(b []byte) { le.PutUint32(b[slot+16+8:], 1<<30) }, "reaches over"},
 		{"a head of nine bytes", block.offset, uint64(block.storedBytes), func(b []byte) { b[slot+15] = b[slot+15]&0xf0 | 9 }, "has a head"},
+		{"a short head that is not padded with zeros", block.offset, uint64(block.storedBytes), func(b []byte) { b[slot+7] = 1 }, "head of row 0 is not padded"},
 		{"a padding that is not zero", block.offset, uint64(block.storedBytes), func(b []byte) { b[slot-1] = 1 }, "padded"},
 		{"an index of other blocks", indexAt, p.IndexBytes, func(b []byte) { b[0]-- }, "index covers"},
 		{"an index of many blocks", indexAt, p.IndexBytes, func(b []byte) { le.PutUint32(b, 1<<31) }, "blocks"},
 		{"an index of no blocks", indexAt, p.IndexBytes, func(b []byte) { le.PutUint32(b, 0) }, "0 blocks"},
 		{"an index with a huge prefix", indexAt, p.IndexBytes, func(b []byte) { le.PutUint32(b[4:], 1<<31) }, "prefix"},
 		{"an index with another prefix", indexAt, p.IndexBytes, func(b []byte) { b[8]++ }, "index ends at key"},
+		{"an index that gives a row to the block before", indexAt, p.IndexBytes, func(b []byte) {
+			counts := countPlaces(b)
+			b[counts[0]]++
+			b[counts[1]]--
+		}, "block has"},
 		{"a filter of unknown kind", p.DataBytes, p.FilterBytes, func(b []byte) { b[0] = 9 }, "unknown kind"},
 		{"a filter of odd segments", p.DataBytes, p.FilterBytes, func(b []byte) { b[4]-- }, "segments"},
 		{"a filter of more segments than bytes", p.DataBytes, p.FilterBytes, func(b []byte) { b[8]++ }, "segments"},
@@ -414,4 +420,75 @@ func TestFooterThatLiesIsFound(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 		})
 	}
+}
+
+// countPlaces finds the row counts of an index whose counts are below 128.
+func countPlaces(payload []byte) (places []int) {
+	at := 8 + int(binary.LittleEndian.Uint32(payload[4:]))
+	for at < len(payload) {
+		for range 2 {
+			_, n := binary.Uvarint(payload[at:])
+			at += n
+		}
+		places = append(places, at)
+		length, n := binary.Uvarint(payload[at+1:])
+		at += 1 + n + int(length)
+	}
+	return places
+}
+
+func TestIndexThatLiesIsRefused(t *testing.T) {
+	block := builtBlock{storedBytes: 100, rawBytes: 200, rows: 5}
+	type entry struct {
+		builtBlock
+		separator string
+	}
+	good := []entry{{block, "pa"}, {block, "pb"}, {block, "pc"}}
+	for _, c := range []struct {
+		name   string
+		change func(entries []entry) []entry
+		want   string
+	}{
+		{"a good one", func(e []entry) []entry { return e }, ""},
+		{"separators out of order", func(e []entry) []entry { e[1].separator = "pd"; return e }, "not greater"},
+		{"a separator twice", func(e []entry) []entry { e[1].separator = "pa"; return e }, "not greater"},
+		{"a last separator that is not the largest key", func(e []entry) []entry { e[2].separator = "pcc"; return e }, "the table at"},
+		{"a block that is too long", func(e []entry) []entry { e[1].storedBytes = 201; e[1].rawBytes = 300; return e }, "block of 201 bytes at 100"},
+		{"a block of a trailer only", func(e []entry) []entry { e[1].storedBytes = partTrailerBytes; return e }, "block of 9 bytes"},
+		{"blocks that leave bytes over", func(e []entry) []entry { e[1].storedBytes = 99; return e }, "covers 299 of 300"},
+		{"a block larger than stored", func(e []entry) []entry { e[1].rawBytes = 90; return e }, "90 decompressed"},
+		{"a block larger than any", func(e []entry) []entry { e[1].rawBytes = maxBlockRawBytes + 1; return e }, "decompressed"},
+		{"a block of no rows", func(e []entry) []entry { e[1].rows = 0; return e }, "0 rows"},
+		{"a block of all rows", func(e []entry) []entry { e[1].rows = 11; return e }, "11 rows"},
+		{"rows left over", func(e []entry) []entry { e[2].rows = 4; return e }, "14 of 15 rows"},
+		{"more rows than the block has room for", func(e []entry) []entry { e[1].rawBytes = 91; e[1].rows = 6; return e }, "6 rows"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var x indexBuilder
+			for _, e := range c.change(slices.Clone(good)) {
+				x.add(e.builtBlock, []byte(e.separator))
+			}
+			payload := x.finish(nil, []byte("p"))
+			_, err := decodeIndex(payload, 300, 15, []byte("pc"))
+			if c.want == "" {
+				require.NoError(t, err)
+				for n := range payload {
+					_, err := decodeIndex(payload[:n], 300, 15, []byte("pc"))
+					require.Error(t, err, "cut to %d bytes", n)
+				}
+				_, err = decodeIndex(append(payload, 0), 300, 15, []byte("pc"))
+				require.Error(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// Three segments whose length is no power of two: a lookup would leave them.
+func TestFilterOfOddSegmentsIsRefused(t *testing.T) {
+	payload := make([]byte, filterHeaderBytes+9)
+	payload[0], payload[4], payload[8], payload[12] = filterBinaryFuse8, 3, 1, 9
+	_, err := decodeFilter(payload)
+	require.ErrorContains(t, err, "1 segments of 3")
 }

@@ -159,10 +159,9 @@ func (r *Reader) Find(key []byte) (row Row, found bool, err error) {
 	if !r.MayContain(key) {
 		return Row{}, false, nil
 	}
+	// There is such a block: key is within bounds, and the last separator is the
+	// upper one.
 	number := r.index.seekGE(key)
-	if number == len(r.index.entries) {
-		return Row{}, false, nil
-	}
 	b, err := r.load(number, true)
 	if err != nil {
 		return Row{}, false, err

@@ -74,8 +74,12 @@ func TestSyncedThingsNeverChange(t *testing.T) {
 			}
 		}
 		for range 40 {
-			checkImage(t, fs.PowerLoss(r), files, fmt.Sprintf("seed %d", seed))
+			image := fs.PowerLoss(r)
+			checkImage(t, image, files, fmt.Sprintf("seed %d", seed))
+			require.NoError(t, image.CheckInodes())
 		}
+		require.NoError(t, fs.CheckInodes())
+		require.NoError(t, fs.AfterKill().CheckInodes())
 		strict := fs.PowerLossStrict()
 		for name, s := range files {
 			require.Equal(t, string(s.now), read(fs, name))
@@ -117,6 +121,17 @@ func checkImage(t *testing.T, image *crashfs.FS, files map[string]*shadow, where
 			}
 		}
 	}
+}
+
+func TestASectorsLaterWritesDoNotBringBackWhatAFailedSyncLost(t *testing.T) {
+	fs := crashfs.New()
+	f := keep(t, fs, "a", strings.Repeat("o", 10))
+	write(t, f, "NNN", 2)
+	f.(interface{ FailSync() }).FailSync()
+	write(t, f, "MM", 7) // and no sync
+	require.Equal(t, "oooooooooo", read(fs.PowerLossStrict(), "a"))
+	require.Equal(t, "oooooooMMo", read(fs.PowerLossAll(), "a"))
+	require.NoError(t, fs.CheckInodes())
 }
 
 func TestFailedSync(t *testing.T) {
@@ -166,13 +181,22 @@ func TestFailedSync(t *testing.T) {
 			write(t, f, "MM", 12)
 			require.NoError(t, f.Sync())
 		}, "ooooooooooNNMM", "oooooooooo\x00\x00MM"},
+
+		{"data synced inside lost growth makes the file reach to it", func(t *testing.T, f vfs.File) {
+			require.NoError(t, f.Preallocate(20))
+			fail(f)
+			write(t, f, "MM", 12)
+			require.NoError(t, f.Sync())
+		}, "oooooooooo\x00\x00MM\x00\x00\x00\x00\x00\x00", "oooooooooo\x00\x00MM"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			fs := crashfs.New()
 			f := keep(t, fs, "a", strings.Repeat("o", 10))
 			c.run(t, f)
+			require.NoError(t, fs.CheckInodes())
 			require.Equal(t, c.now, read(fs, "a"))
+			require.Equal(t, c.lost, read(fs.PowerLossAll(), "a")[:len(c.lost)], "the length may survive, the bytes do not")
 			require.Equal(t, c.lost, read(fs.PowerLossStrict(), "a"))
 			again := fs.AfterKill()
 			require.Equal(t, c.now, read(again, "a"), "the next process still sees the page cache")

@@ -153,6 +153,16 @@ func btoi(b bool) int {
 	return 0
 }
 
+func TestEveryRuleCountsEveryCall(t *testing.T) {
+	f, _ := fresh(t)
+	f.Inject(faultfs.Rule{Nth: 1, Err: syscall.EIO})
+	f.Inject(faultfs.Rule{Nth: 2, Err: syscall.ENOSPC})
+	require.ErrorIs(t, f.SyncDir(""), syscall.EIO)
+	require.ErrorIs(t, f.SyncDir(""), syscall.ENOSPC)
+	require.NoError(t, f.SyncDir(""))
+	require.Equal(t, 2, f.Injected())
+}
+
 func TestARenameMatchesByEitherName(t *testing.T) {
 	for _, name := range []string{"old", "new"} {
 		f, disk := fresh(t)

@@ -1,6 +1,7 @@
 package vfstest
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -91,7 +92,7 @@ func requireBytes(t require.TestingT, f vfs.File, want string) {
 	}
 	size, err := f.Size()
 	require.NoError(t, err)
-	got := make([]byte, size)
+	got := bytes.Repeat([]byte{0xee}, int(size)) // a zero must have been read
 	n, err := f.ReadAt(got, 0)
 	require.NoError(t, err)
 	require.Equal(t, want, string(got[:n]))

@@ -102,8 +102,9 @@ func (r *room) release(payloadBytes int) (large bool) {
 	} else {
 		r.reserved -= n
 	}
-	invariant.Check(r.reservations >= 0 && r.reserved >= 0 && r.largeWanted >= 0 && (r.reservations > 0 || r.reserved == 0),
-		"wal: a record of %d bytes has no reservation: %d left with %d bytes", payloadBytes, r.reservations, r.reserved)
+	if r.reservations < 0 || r.reserved < 0 || r.largeWanted < 0 || r.reservations == 0 && r.reserved != 0 { // the arguments of Check allocate
+		invariant.Check(false, "wal: a record of %d bytes has no reservation: %d left with %d bytes", payloadBytes, r.reservations, r.reserved)
+	}
 	return large
 }
 

@@ -19,8 +19,8 @@ import (
 // which is above every LSN that was ever appended, recovered or not. When Start
 // returns, header and directory are durable.
 //
-// Records of the last segment that no sync mark vouches for are copied into the
-// fresh one first, and the seal lies before them. An earlier process may have
+// The seal lies where the last sync mark vouches for the segment; records behind
+// it are copied into the fresh one first. An earlier process may have
 // met a failing fsync: then they are in the operating system's cache only, and
 // no fsync would ever write them again. If not even the last segment's header
 // is vouched for, the fresh segment supersedes it: it takes the same place in
@@ -72,8 +72,8 @@ func (l *Log) startSegment(rec *Recovered, next ids.LSN) error {
 	if n := len(rec.Segments); n > 0 {
 		l.sealed = append(l.sealed, rec.Segments...)
 		last := &l.sealed[n-1]
+		last.EndBytes, last.LastLSN = rec.tail.proven, rec.tail.provenLSN
 		if len(rec.tail.frames) > 0 {
-			last.EndBytes, last.LastLSN = rec.tail.proven, rec.tail.provenLSN
 			h.firstLSN = rec.tail.firstLSN()
 		}
 		h.ordinal, h.previous = last.Ordinal+1, last.Number

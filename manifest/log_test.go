@@ -201,6 +201,7 @@ func TestFailurePoisonsTheLog(t *testing.T) {
 
 			require.NoError(t, log.Sync(durable), "what is durable stays durable")
 			require.ErrorIs(t, log.Sync(appendSome(log, work, 1)), ErrPoisoned)
+			require.Empty(t, log.mu.pending, "what can never be written is not kept")
 			require.ErrorIs(t, log.Rewrite(), ErrPoisoned)
 			require.ErrorIs(t, log.Err(), ErrPoisoned)
 			require.False(t, log.NeedsRewrite())

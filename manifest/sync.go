@@ -36,6 +36,7 @@ func (l *Log) Sync(p Position) error {
 		group := l.mu.pending
 		l.mu.pending = nil
 		need, f := l.mu.need, l.mu.file
+		invariant.Check(len(group) > 0, "manifest: position %d of %d is neither durable nor pending", p, l.mu.last)
 		l.mu.Unlock()
 
 		err := l.writeGroup(f, group, need)

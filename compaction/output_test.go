@@ -41,6 +41,13 @@ func TestARunIsCutIntoTablesAndTheseIntoFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, out.Sync())
 	require.Equal(t, rows, readRun(t, fsys, run))
+	var sizes int64
+	for _, num := range out.Files() {
+		size, err := fsys.Size(dir + "/" + ids.TableFileName(num))
+		require.NoError(t, err)
+		sizes += size
+	}
+	require.Equal(t, uint64(sizes), out.Bytes())
 
 	require.Greater(t, len(run), 9, "tables of about 2000 bytes")
 	perFile := map[ids.FileNum]int{}
@@ -87,6 +94,7 @@ func TestValuesLargerThanTheBufferAreWritten(t *testing.T) {
 	rows := []iterator.Row{set("a", "small"), set("b", string(value)), set("c", "small"), set("d", string(value))}
 	for _, row := range rows {
 		require.NoError(t, out.Add(row.Key, row.Kind, row.Value))
+		require.LessOrEqual(t, cap(out.buf), 3*writeBytes/2-1, "it goes past the buffer")
 	}
 	run, err := out.EndRun()
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 // The limits of the format. What is over a limit is refused with ErrLimit before
 // anything changes.
 const (
-	MaxKeyBytes   = 64 << 10  // of one key
+	MaxKeyBytes   = 64 << 10  // of one key; an empty key is refused as well
 	MaxValueBytes = 64 << 20  // of one value
 	MaxBatchBytes = 256 << 20 // of all keys and values of one batch, with about 16 bytes for each
 	MaxNameBytes  = 128       // of a fork's or a snapshot's name
@@ -35,6 +35,9 @@ func CheckName(name string) error {
 }
 
 func checkKey(key []byte) error {
+	if len(key) == 0 {
+		return fmt.Errorf("%w: a key has at least one byte", ErrLimit)
+	}
 	if len(key) > MaxKeyBytes {
 		return fmt.Errorf("%w: key of %d bytes, at most %d are allowed", ErrLimit, len(key), MaxKeyBytes)
 	}

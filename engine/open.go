@@ -31,12 +31,13 @@ import (
 //     snapshots reach; up to here nothing is changed;
 //  3. sync every log segment that was replayed: from here on no later crash can
 //     take back what recovery is about to build on;
-//  4. remove the files that the manifest does not name, before any number is
-//     given out;
-//  5. write a new manifest, which reserves a block of numbers;
+//  4. write a new manifest, which holds what was recovered and reserves a block
+//     of numbers; it is durable before anything is removed, because what was read
+//     of the old one may not be;
+//  5. remove the files that the new manifest does not name, before any number is
+//     given out (but the new manifest's own, which skips names that are taken);
 //  6. start a new log segment, whose header seals the old one where it was
-//     accepted to end;
-//  7. unlink the table files that recovery found to be unreachable.
+//     accepted to end.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{dir: dir, opts: o.withDefaults()}
 	s.fs = s.opts.FS
@@ -144,9 +145,6 @@ func (s *Store) lockDir() error {
 
 // create makes a new store.
 func (s *Store) create() error {
-	if err := s.removeOrphans(manifest.NewState(), 0, nil); err != nil {
-		return err
-	}
 	const mainID, mainMemtable, firstID = 1, 2, 3
 	state := manifest.NewState()
 	if _, err := rand.Read(state.StoreID[:]); err != nil {
@@ -165,7 +163,7 @@ func (s *Store) create() error {
 
 // recover opens an existing store.
 func (s *Store) recover() error {
-	state, info, err := manifest.Load(s.fs, s.dir)
+	state, _, err := manifest.Load(s.fs, s.dir)
 	if err != nil {
 		return err
 	}
@@ -183,14 +181,11 @@ func (s *Store) recover() error {
 	if err := rec.Sync(); err != nil {
 		return err
 	}
-	if err := s.removeOrphans(state, info.File, rec); err != nil {
-		return err
-	}
 	return s.begin(tree, state, rec)
 }
 
-// begin takes the recovered tree into use: it writes the new manifest, starts the
-// log and unlinks what is unreachable.
+// begin takes the recovered tree into use: it writes the new manifest, removes
+// what that does not name, and starts the log.
 func (s *Store) begin(tree *forktree.Tree, old *manifest.State, rec *wal.Recovered) error {
 	s.mu.tree = tree
 	s.nextID.Store(old.NextID)
@@ -218,6 +213,9 @@ func (s *Store) begin(tree *forktree.Tree, old *manifest.State, rec *wal.Recover
 	if err != nil {
 		return err
 	}
+	if err := s.removeOrphans(rec); err != nil {
+		return err
+	}
 	s.log, err = wal.Start(s.fs, s.dir, rec, s.mu.lastLSN+1, wal.Options{
 		SegmentBytes: s.opts.SegmentBytes,
 		NextFile:     s.newFileNum,
@@ -228,7 +226,7 @@ func (s *Store) begin(tree *forktree.Tree, old *manifest.State, rec *wal.Recover
 		return err
 	}
 	s.countMemoryLocked()
-	return s.removeUnreachable()
+	return nil
 }
 
 // markDelay turns the log's idle marker off where nothing may run by itself.

@@ -8,55 +8,38 @@ import (
 	"strings"
 
 	"github.com/tinedb/tine/internal/ids"
-	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/wal"
 )
 
-// removeOrphans removes the files of the store's own kinds that the manifest as
-// it was loaded does not name: outputs of jobs that a crash ended, old manifests,
-// segments that are no part of the log. It runs before any number is given out,
-// so that no number can meet a file that already has it. What it does not know it
-// leaves alone.
-func (s *Store) removeOrphans(state *manifest.State, current ids.FileNum, rec *wal.Recovered) error {
-	named := map[ids.FileNum]bool{}
-	for _, t := range state.Tables {
-		named[t.File] = true
-	}
+// removeOrphans removes the files of the store's own kinds that nothing names:
+// outputs of jobs that a crash ended, tables that recovery found unreachable, old
+// manifests, segments that are no part of the log. The new manifest is durable by
+// now; what was read of the old one may not have been, so it could not have said
+// which files may go. Files of other kinds are left alone.
+func (s *Store) removeOrphans(rec *wal.Recovered) error {
 	leftover := map[ids.FileNum]bool{}
 	if rec != nil {
 		for _, n := range rec.Leftover {
 			leftover[n] = true
 		}
 	}
-	return s.removeFiles(func(name string, kind ids.FileKind, num ids.FileNum) bool {
-		switch kind {
-		case ids.FileTable:
-			return !named[num]
-		case ids.FileManifest:
-			return num != current
-		case ids.FileSegment:
-			return leftover[num]
-		}
-		return name != ids.CurrentName && strings.HasPrefix(name, ids.CurrentName)
-	})
-}
-
-// removeUnreachable removes the table files that the new manifest, which is
-// durable, no longer names.
-func (s *Store) removeUnreachable() error {
-	return s.removeFiles(func(_ string, kind ids.FileKind, num ids.FileNum) bool {
-		return kind == ids.FileTable && !s.mu.tree.HasFile(num)
-	})
-}
-
-func (s *Store) removeFiles(orphan func(name string, kind ids.FileKind, num ids.FileNum) bool) error {
 	names, err := s.fs.List(s.dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		kind, num := ids.ParseFileName(name)
-		if !orphan(name, kind, num) {
+		var orphan bool
+		switch kind, num := ids.ParseFileName(name); kind {
+		case ids.FileTable:
+			orphan = !s.mu.tree.HasFile(num)
+		case ids.FileManifest:
+			orphan = num != s.man.FileNum()
+		case ids.FileSegment:
+			orphan = leftover[num]
+		default:
+			orphan = name != ids.CurrentName && strings.HasPrefix(name, ids.CurrentName)
+		}
+		if !orphan {
 			continue
 		}
 		if err := s.fs.Remove(path.Join(s.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

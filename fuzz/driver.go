@@ -337,17 +337,25 @@ func (d *Driver) checkAll() error {
 	}
 	for _, f := range d.stale {
 		if _, err := f.Get([]byte("k")); !errors.Is(err, engine.ErrForkNotFound) {
-			return fmt.Errorf("a handle on a dropped fork reads, error %v", err)
+			return gone("reads", err)
 		}
 		if err := f.Set([]byte("k"), nil); !errors.Is(err, engine.ErrForkNotFound) {
-			return fmt.Errorf("a handle on a dropped fork writes, error %v", err)
+			return gone("writes", err)
 		}
 		if _, err := f.Fork("never-" + f.Name()); !errors.Is(err, engine.ErrForkNotFound) {
-			return fmt.Errorf("a handle on a dropped fork forks, error %v", err)
+			return gone("forks", err)
 		}
 	}
 	d.counts.Add("forks compared in full", d.state.Forks.Len())
 	return nil
+}
+
+// gone says what a handle on a dropped fork did instead of failing as it should.
+func gone(did string, err error) error {
+	if err == nil {
+		return fmt.Errorf("a handle on a dropped fork %s", did)
+	}
+	return fmt.Errorf("a handle on a dropped fork %s: %w", did, err)
 }
 
 // Close closes the store; iterators still held must then say so, and nothing may

@@ -93,3 +93,10 @@ func (h *History) state(k int) model.State {
 	defer h.mu.Unlock()
 	return h.states[k]
 }
+
+// revoke forgets the last mutation: it was refused and has left no trace.
+func (h *History) revoke() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.states, h.prints = h.states[:len(h.states)-1], h.prints[:len(h.prints)-1]
+}

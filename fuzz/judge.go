@@ -49,7 +49,7 @@ func (j *Judge) Verdict(i Image) (err error) {
 	if k < i.High {
 		j.counts.Add("operation that was not promised is not there", 1)
 	}
-	if j.depth > 0 && rng.IntN(6) == 0 {
+	if j.depth > 0 && rng.IntN(20) == 0 {
 		if err := j.crashRecovery(base, i, k, rng); err != nil {
 			return err
 		}
@@ -154,6 +154,9 @@ func (j *Judge) crashRecovery(fs *crashfs.FS, i Image, k int, rng *rand.Rand) er
 	calls := 0
 	fs.OnMutation(func(int) {
 		calls++
+		if rng.IntN(3) > 0 {
+			return
+		}
 		image := Image{Low: k, High: k, Synced: i.Synced, Seed: rng.Uint64()}
 		if durable {
 			image.Synced = k

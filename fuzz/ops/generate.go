@@ -157,13 +157,14 @@ func (g *Generator) drawKind(kind Kind) {
 // sometimes with nothing in it.
 func (g *Generator) bounds() model.Range {
 	bound := func() *string {
+		key := g.keys[g.rng.IntN(len(g.keys))]
 		switch g.rng.IntN(5) {
 		case 0, 1:
 			return nil
 		case 2:
-			return Bound(g.key() + "\x00")
+			return Bound(key + "\x00")
 		default:
-			return Bound(g.key())
+			return Bound(key)
 		}
 	}
 	r := model.Range{Lower: bound(), Upper: bound()}
@@ -189,7 +190,15 @@ func (g *Generator) writes() []Write {
 	return writes
 }
 
-func (g *Generator) key() string  { return g.keys[g.rng.IntN(len(g.keys))] }
+// key draws a key that a few of all operations share or, seldom, the empty key,
+// which is refused.
+func (g *Generator) key() string {
+	if g.rng.Float64() < g.profile.EmptyKeys {
+		return ""
+	}
+	return g.keys[g.rng.IntN(len(g.keys))]
+}
+
 func (g *Generator) noSync() bool { return g.rng.Float64() < g.profile.NoSync }
 
 // size draws the length of a value: usually small, now and then none, seldom

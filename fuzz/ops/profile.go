@@ -9,6 +9,7 @@ type Profile struct {
 	Iters      int     // the most iterators held at a time
 	NoSync     float64 // the share of writes that ask for no sync
 	Wrong      float64 // the share of operations on names that are not there
+	EmptyKeys  float64 // the share of keys that are empty, and so refused
 	Chain      int     // the longest chain of forks drawn at once; 0: none
 	Weights    map[Kind]int
 }

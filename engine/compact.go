@@ -8,6 +8,7 @@ import (
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/iterator"
 )
 
 // pass goes over every node at which a path is entered, from the root outwards,
@@ -52,14 +53,12 @@ func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compa
 		nodes = append(nodes, x)
 		items = append(items, item(x))
 	}
-	plan, ok := compaction.Pick(items, s.policy())
-	if !ok || !wanted(plan.Kind) {
+	plan, ok := compaction.PickOf(items, compaction.DefaultPolicy(), wanted)
+	if !ok {
 		return plan, nil
 	}
 	return plan, s.claimLocked(nodes[plan.First : plan.Last+1])
 }
-
-func (s *Store) policy() compaction.Policy { return compaction.DefaultPolicy() }
 
 func item(n *forktree.Node) compaction.Item {
 	it := compaction.Item{
@@ -125,18 +124,18 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	s.mu.Lock()
 	last := c.Range[len(c.Range)-1]
 	below := s.viewLocked(last.Older, nil)
-	inside := &view{s: s}
+	var inputs []iterator.Iterator
 	var before uint64
 	for _, n := range c.Range {
-		if n.Run != nil && len(n.Run.Tables) > 0 {
-			inside.layers = append(inside.layers, layer{run: n.Run})
+		if len(n.Run.Tables) > 0 {
+			inputs = append(inputs, s.runIter(n.Run, false))
 			before += n.Run.Rows()
 		}
 	}
 	s.mu.Unlock()
 
 	out := s.newOutput()
-	res, err := compaction.Merge(inside.inputs(0), out, below.absent, stop)
+	res, err := compaction.Merge(inputs, out, below.absent, stop)
 	below.release()
 	if err == nil && res.RowsIn != before {
 		err = fmt.Errorf("%d rows were read of tables that hold %d", res.RowsIn, before)

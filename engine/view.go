@@ -147,14 +147,15 @@ func (v *view) inputs(at ids.LSN) []iterator.Iterator {
 		if l.mem != nil {
 			in = append(in, l.mem.NewIter(memtable.MaxLSN))
 		} else {
-			in = append(in, v.s.runIter(l.run))
+			in = append(in, v.s.runIter(l.run, true))
 		}
 	}
 	return in
 }
 
-// runIter walks a run, opening only the tables it comes to.
-func (s *Store) runIter(run *forktree.Run) iterator.Iterator {
+// runIter walks a run, opening only the tables it comes to. A merge, which reads
+// every block once, leaves the cache as it is.
+func (s *Store) runIter(run *forktree.Run, cached bool) iterator.Iterator {
 	return iterator.NewConcat(len(run.Tables),
 		func(i int) (smallest, largest []byte) {
 			m := &run.Tables[i].Meta
@@ -165,7 +166,10 @@ func (s *Store) runIter(run *forktree.Run) iterator.Iterator {
 			if err != nil {
 				return nil, err
 			}
-			return r.NewIter(), nil
+			if cached {
+				return r.NewIter(), nil
+			}
+			return r.NewUncachedIter(), nil
 		})
 }
 

@@ -253,10 +253,37 @@ func TestMergeDoesNotKeepWhatIsOverwritten(t *testing.T) {
 	for round := range 200 {
 		next := New()
 		for i := range 50 {
-			next.Add(ids.LSN(round), keyOf(i), iterator.Set, bytes.Repeat([]byte{byte(round)}, 100))
+			next.Add(ids.LSN(round), keyOf(i), iterator.Set, []byte("overwritten in the same memtable"))
+		}
+		for i := range 50 {
+			next.Add(ids.LSN(round+1), keyOf(i), iterator.Set, bytes.Repeat([]byte{byte(round)}, 100))
 		}
 		m = Merge(next, m)
 	}
 	require.Equal(t, 50, m.Len())
 	require.Less(t, m.Bytes(), int64(50_000))
+	require.Len(t, m.published, 1, "a copy goes into one chunk that fits")
+}
+
+// TestMergeForgetsOlderVersions reads at an LSN for which the inputs had other
+// versions: the result must say that it has none, not take what lies where the
+// input's older version was.
+func TestMergeForgetsOlderVersions(t *testing.T) {
+	older, newer := New(), New()
+	for lsn := range ids.LSN(2) {
+		for i := range 1000 {
+			older.Add(1+lsn, keyOf(2*i), iterator.Set, []byte("o"))
+			newer.Add(3+lsn, keyOf(2*i+1), iterator.Set, []byte("n"))
+		}
+	}
+	m := Merge(newer, older)
+	require.Same(t, &older.published[0][0], &m.published[len(newer.published)][0], "the entries should be shared here")
+	for i := range 2000 {
+		_, _, found := m.Get(keyOf(i), 1)
+		require.False(t, found)
+		value, _, found := m.Get(keyOf(i), MaxLSN)
+		require.True(t, found)
+		require.Equal(t, []string{"o", "n"}[i%2], string(value))
+	}
+	require.Empty(t, collect(m.NewIter(1)))
 }

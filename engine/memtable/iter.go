@@ -191,7 +191,9 @@ func (it *iter) copyNext() bool {
 	return true
 }
 
-// copyPrev goes on to the leaf before the copied refs. It is false at the end.
+// copyPrev goes on to the leaf before the copied refs. It is false at the end. A
+// split does not matter here: it leaves the lower keys in the leaf, and whatever
+// leaf is the previous one now ends just before them.
 func (it *iter) copyPrev() bool {
 	if it.leaf == nil {
 		return false
@@ -199,21 +201,11 @@ func (it *iter) copyPrev() bool {
 	m := it.m
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	l, slot := it.leaf.prev, 0
-	if m.tree.splits != it.splits {
-		edge := it.chunks.key(it.refs[0])
-		l, slot, _ = m.tree.search(m.published, edge)
-		if slot == 0 {
-			l = l.prev
-		}
-	}
+	l := it.leaf.prev
 	if l == nil {
 		return false
 	}
-	if slot == 0 {
-		slot = int(l.count)
-	}
-	it.copyLeaf(l, slot-1)
+	it.copyLeaf(l, int(l.count)-1)
 	return true
 }
 

@@ -130,13 +130,85 @@ func TestAddCopiesAndGetGivesMemoryThatStays(t *testing.T) {
 	require.True(t, found)
 	require.Equal(t, iterator.Set, kind)
 	require.Equal(t, "value", string(got))
-	_ = append(got, "overwrites the next entry?"...)
 	for i := range 1000 {
 		m.Add(ids.LSN(i+1), []byte("key"), iterator.Set, fmt.Appendf(nil, "other %d", i))
 	}
 	require.Equal(t, "value", string(got))
 	again, _, _ := m.Get([]byte("key"), 500)
 	require.Equal(t, "other 499", string(again))
+}
+
+func TestAppendingToWhatIsReadOverwritesNothing(t *testing.T) {
+	m := New()
+	for i := range 200 {
+		m.Add(1, fmt.Appendf(nil, "key %03d", i), iterator.Set, fmt.Appendf(nil, "value %03d", i))
+	}
+	it := m.NewIter(1)
+	for ok := it.First(); ok; ok = it.Next() {
+		_ = append(it.Key(), "longer than a whole entry, so that it would hit the next"...)
+		_ = append(it.Value(), "longer than a whole entry, so that it would hit the next"...)
+	}
+	for i := range 200 {
+		value, _, found := m.Get(fmt.Appendf(nil, "key %03d", i), 1)
+		require.True(t, found)
+		require.Equal(t, fmt.Sprintf("value %03d", i), string(value))
+	}
+}
+
+// TestPrefixesThatDifferOnlyAtTheirStart has nodes whose long prefix is the same
+// as that of other keys but for its first bytes, so that looking at its end only
+// is not enough.
+func TestPrefixesThatDifferOnlyAtTheirStart(t *testing.T) {
+	key := func(group byte, i int) []byte {
+		return fmt.Appendf(bytes.Repeat([]byte{group}, 20), "the same/%05d", i)
+	}
+	t.Run("in a tree of one leaf", func(t *testing.T) {
+		h := newHistory()
+		for i := range 40 {
+			h.add(key('m', 10+i), iterator.Set, nil)
+		}
+		for _, group := range []byte("azn") {
+			h.add(key(group, 30), iterator.Set, nil)
+			checkStructure(t, h.m)
+			h.checkGets(t, MaxLSN)
+		}
+	})
+	t.Run("in the first leaf of a node whose separators have another prefix", func(t *testing.T) {
+		h := newHistory()
+		i := 9000
+		for ; h.m.Len() < 1000 || h.m.tree.first.count != fanout/2+1; i-- {
+			h.add(key('m', i), iterator.Set, nil)
+		}
+		for j := range fanout/2 + 1 { // one more than there is room for: those split off
+			h.add(key('a', 9500+j), iterator.Set, nil)
+		}
+		require.Equal(t, byte('m'), h.m.published.key(h.m.tree.root.refs[0])[0])
+		require.Greater(t, h.m.tree.first.prefixBytes, int32(20))
+		h.add(key('m', i), iterator.Set, nil) // goes there too, behind all
+		checkStructure(t, h.m)
+		h.checkGets(t, MaxLSN)
+	})
+}
+
+// TestFallingKeysBehindAFullLeaf adds keys that each belong at the very end of a
+// full leaf, which must not get a leaf each.
+func TestFallingKeysBehindAFullLeaf(t *testing.T) {
+	m := New()
+	for i := range 10 * fanout {
+		m.Add(1, fmt.Appendf(nil, "k%09d", i*10000), iterator.Set, nil)
+	}
+	for i := range 1000 {
+		m.Add(1, fmt.Appendf(nil, "k%09d", (fanout-1)*10000+9999-i), iterator.Set, nil)
+	}
+	require.Less(t, checkStructure(t, m), 10+2*1000/fanout+5)
+}
+
+func TestValuesThatFillMostOfAChunkWasteLittle(t *testing.T) {
+	m := New()
+	for i := range 20 {
+		m.Add(1, fmt.Appendf(nil, "%d", i), iterator.Set, make([]byte, 600<<10))
+	}
+	require.Less(t, m.Bytes(), int64(20*600<<10*110/100))
 }
 
 func TestLargeRows(t *testing.T) {

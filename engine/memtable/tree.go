@@ -92,7 +92,7 @@ func (t *tree) insertSplitting(c chunks, key []byte, r ref) {
 	for n.inners != nil {
 		i, _ := n.child(c, key, 0)
 		if n.inners[i].count == fanout {
-			t.splitInner(c, n, i, key)
+			t.splitInner(c, n, i)
 			i, _ = n.child(c, key, 0)
 		}
 		n = n.inners[i]
@@ -116,7 +116,7 @@ func (t *tree) splitLeaf(c chunks, parent *inner, i int, key []byte, r ref) {
 		left.tighten(c)
 		right.tighten(c)
 		half := &left.slots
-		if at > middle { // a key between the halves goes left, so right's first key is the separator
+		if at > middle {
 			half, at = &right.slots, at-middle
 		}
 		half.insert(c, at, key, r)
@@ -130,14 +130,11 @@ func (t *tree) splitLeaf(c chunks, parent *inner, i int, key []byte, r ref) {
 }
 
 // splitInner splits the full inner child i of parent; its middle separator moves
-// up. On the way to the end of everything the left half stays full.
-func (t *tree) splitInner(c chunks, parent *inner, i int, key []byte) {
+// up.
+func (t *tree) splitInner(c chunks, parent *inner, i int) {
 	left := parent.inners[i]
 	right := t.newInner()
-	up := fanout / 2
-	if at, _ := left.child(c, key, 0); at == fanout && i == int(parent.count) {
-		up = fanout - 1
-	}
+	const up = fanout / 2
 	separator := left.refs[up]
 	if left.leaves != nil {
 		right.leaves = new([fanout + 1]*leaf)

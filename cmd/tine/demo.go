@@ -10,7 +10,7 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	opts := demo.Options{}
-	var crash, noCrash bool
+	var noCrash bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show on real files what forks are for",
@@ -21,16 +21,17 @@ removed at the end, or in --data DIR, which must be new or empty and is kept.
 Ends with exit code 1 if anything is not as it should be.`,
 		Args: takes("nothing", 0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if crash && noCrash {
-				return usagef("--crash and --no-crash: choose one")
-			}
 			if opts.Agents < 2 {
 				return usagef("--agents %d: at least 2 are needed to show that they do not see each other", opts.Agents)
 			}
 			if opts.Agents > 100_000 {
 				return usagef("--agents %d: at most 100000, as what each should see is kept in memory", opts.Agents)
 			}
-			opts.Crash = !noCrash
+			crash, err := cmd.Flags().GetBool("crash")
+			if err != nil {
+				return err
+			}
+			opts.Crash = crash && !noCrash
 			// TINE_DATA names a store of one's own; only an explicit --data is meant for this.
 			if cmd.Flags().Changed("data") {
 				opts.Dir = a.data
@@ -48,11 +49,12 @@ Ends with exit code 1 if anything is not as it should be.`,
 			return err
 		},
 	}
+	exclusive(cmd, "crash", "no-crash")
 	f := cmd.Flags()
 	f.IntVar(&opts.Agents, "agents", 1000, "how many forks to make")
 	f.StringVar(&opts.Source, "source", "", "directory to import (default: the source of Go)")
 	f.BoolVar(&opts.Keep, "keep", false, "leave the store on the disk")
-	f.BoolVar(&crash, "crash", false, "kill a process in the middle of writing (this is the default)")
+	f.Bool("crash", true, "kill a process in the middle of writing")
 	f.BoolVar(&noCrash, "no-crash", false, "leave that chapter out")
 	return cmd
 }

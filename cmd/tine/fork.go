@@ -54,7 +54,7 @@ however large the parent is. Names are 1 to 128 bytes of A-Z a-z 0-9 . _ / -.`,
 	}
 	cmd.Flags().StringVar(&from, "from", engine.MainFork, "the fork to fork")
 	cmd.Flags().StringVar(&fromSnapshot, "from-snapshot", "", "the snapshot to fork")
-	cmd.MarkFlagsMutuallyExclusive("from", "from-snapshot")
+	exclusive(cmd, "from", "from-snapshot")
 	return cmd
 }
 

@@ -84,5 +84,5 @@ func (a *app) forkFlag(cmd *cobra.Command) {
 func (a *app) keyspaceFlags(cmd *cobra.Command) {
 	a.forkFlag(cmd)
 	cmd.Flags().StringVar(&a.snapshot, "snapshot", "", "read this snapshot instead of a fork")
-	cmd.MarkFlagsMutuallyExclusive("fork", "snapshot")
+	exclusive(cmd, "fork", "snapshot")
 }

@@ -34,6 +34,16 @@ func takes(what string, least, most int) cobra.PositionalArgs {
 	}
 }
 
+// exclusive makes it a usage error to set both flags.
+func exclusive(cmd *cobra.Command, one, other string) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed(one) && cmd.Flags().Changed(other) {
+			return usagef("--%s and --%s: choose one", one, other)
+		}
+		return nil
+	}
+}
+
 // flagError adds the nearest known flag to an error about an unknown one.
 func flagError(cmd *cobra.Command, err error) error {
 	text := err.Error()

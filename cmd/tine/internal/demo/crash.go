@@ -89,7 +89,7 @@ func (d *demo) runWriter() (*acks, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the writer: %w", err)
 	}
-	got := &acks{forks: []string{leftFork, rightFork}}
+	got := &acks{}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		what, name, _ := strings.Cut(lines.Text(), " ")
@@ -103,6 +103,9 @@ func (d *demo) runWriter() (*acks, error) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.Exited() {
 		return nil, fmt.Errorf("the writer should have been killed, but: %w: %s", errors.Join(err, d.ctx.Err()), strings.TrimSpace(stderr.String()))
+	}
+	if got.count() != crashWrites {
+		return nil, fmt.Errorf("the writer acknowledged %d writes before its end, not %d: %w", got.count(), crashWrites, errors.Join(err, lines.Err()))
 	}
 	return got, lines.Err()
 }

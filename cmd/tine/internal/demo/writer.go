@@ -59,10 +59,10 @@ func (w *writer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.left, err = parent.Fork(leftFork); err != nil {
+	if w.left, err = w.fork(parent, leftFork); err != nil {
 		return err
 	}
-	if w.right, err = parent.Fork(rightFork); err != nil {
+	if w.right, err = w.fork(parent, rightFork); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -70,6 +70,14 @@ func (w *writer) run(ctx context.Context) error {
 		g.Go(func() error { return w.write(ctx, n) })
 	}
 	return g.Wait()
+}
+
+func (w *writer) fork(parent *engine.Fork, name string) (*engine.Fork, error) {
+	fork, err := parent.Fork(name)
+	if err != nil {
+		return nil, err
+	}
+	return fork, w.ack("fork " + name)
 }
 
 // write puts key after key into both forks; now and then it forks one of them.
@@ -87,11 +95,7 @@ func (w *writer) write(ctx context.Context, goroutine int) error {
 			return err
 		}
 		if i%20 == 19 {
-			name := fmt.Sprintf("crash-%d-%d", goroutine, i)
-			if _, err := w.left.Fork(name); err != nil {
-				return err
-			}
-			if err := w.ack("fork " + name); err != nil {
+			if _, err := w.fork(w.left, fmt.Sprintf("crash-%d-%d", goroutine, i)); err != nil {
 				return err
 			}
 		}

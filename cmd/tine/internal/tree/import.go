@@ -346,14 +346,22 @@ func Contains(dir, inner string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
+// resolve makes a path absolute and follows the links in that part of it that
+// exists.
 func resolve(name string) string {
 	if abs, err := filepath.Abs(name); err == nil {
 		name = abs
 	}
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		return real
+	rest := ""
+	for at := name; ; at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if at == filepath.Dir(at) {
+			return name
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
 	}
-	return name
 }
 
 func quotePath(path string) string { return fmt.Sprintf("%q", path) }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/cmd/tine/internal/tree"
+)
+
+func TestImportAndExport(t *testing.T) {
+	source := sourceTree(t, 30)
+	require.NoError(t, os.Symlink("f000.txt", filepath.Join(source, "d0", "link")))
+	dir := filepath.Join(t.TempDir(), "store")
+	require.Contains(t, ok(t, in(dir, "import", source)...), "30 files, 1 links, 0 directories")
+	require.Contains(t, ok(t, in(dir, "import", source)...), "resumed: 31 already there")
+	ok(t, in(dir, "fork", "create", "try")...)
+
+	require.NoError(t, os.Remove(filepath.Join(source, "d1", "f001.txt")))
+	require.NoError(t, os.WriteFile(filepath.Join(source, "d0", "f000.txt"), []byte("changed"), 0o644))
+	require.Contains(t, ok(t, in(dir, "import", source, "--fork", "try", "--dry-run")...), "would import")
+	out := ok(t, in(dir, "import", source, "--fork", "try", "--delete")...)
+	require.Contains(t, out, "resumed: 29 already there")
+	require.Contains(t, out, "1 files")
+	require.Contains(t, out, "deleted 1 ")
+
+	to := filepath.Join(t.TempDir(), "out")
+	require.Contains(t, ok(t, in(dir, "export", to, "--fork", "try")...), "exported 29 files, 1 links")
+	content, err := os.ReadFile(filepath.Join(to, "d0", "link"))
+	require.NoError(t, err)
+	require.Equal(t, "changed", string(content))
+	require.NoFileExists(t, filepath.Join(to, "d1", "f001.txt"))
+
+	fails(t, exitError, in(dir, "export", to), "not empty", "--force")
+	report := inJSON[tree.ExportReport](t, in(dir, "export", to, "--force", "--prefix", "d1/")...)
+	require.Equal(t, 8, report.Files, "main still has what the fork deleted")
+}
+
+func TestImportRefusesWhatCannotBe(t *testing.T) {
+	dir := newStore(t)
+	fails(t, exitError, in(dir, "import", filepath.Join(dir, "no such")), "no such file")
+	fails(t, exitError, in(dir, "import", filepath.Join(dir, "CURRENT")), "not a directory")
+	fails(t, exitUsage, in(dir, "import", dir), "cannot be stored in itself")
+	fails(t, exitUsage, in(dir, "import", filepath.Dir(dir)), "cannot be stored in itself")
+	fails(t, exitNotFound, in(dir, "import", t.TempDir(), "--fork", "nobody"), "nobody")
+	fails(t, exitError, in(dir, "export", filepath.Join(t.TempDir(), "out")), "a/1", "not a stored file", "--prefix")
+}

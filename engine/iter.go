@@ -29,9 +29,23 @@ func (r *viewer) NewIter(rng Range) (*Iterator, error) {
 		return nil, fmt.Errorf("open iterator: %w", err)
 	}
 	at := ids.LSN(r.s.visible.Load())
-	rows := iterator.NewLive(iterator.NewBounded(iterator.NewMerge(v.inputs(at)), rng.Lower, rng.Upper))
 	r.s.counter.iterators.Add(1)
-	return &Iterator{s: r.s, v: v, it: rows}, nil
+	return &Iterator{s: r.s, v: v, it: iterator.NewLive(v.rows(at, rng))}, nil
+}
+
+// rows merges the layers within a range, tombstones included. What a row need
+// not pass through is left out.
+func (v *view) rows(at ids.LSN, rng Range) iterator.Iterator {
+	var rows iterator.Iterator
+	if in := v.inputs(at); len(in) == 1 {
+		rows = in[0]
+	} else {
+		rows = iterator.NewMerge(in)
+	}
+	if rng.Lower != nil || rng.Upper != nil {
+		rows = iterator.NewBounded(rows, rng.Lower, rng.Upper)
+	}
+	return rows
 }
 
 func (it *Iterator) usable() bool {

@@ -272,8 +272,8 @@ func TestMergeForgetsOlderVersions(t *testing.T) {
 	older, newer := New(), New()
 	for lsn := range ids.LSN(2) {
 		for i := range 1000 {
-			older.Add(1+lsn, keyOf(2*i), iterator.Set, []byte("o"))
-			newer.Add(3+lsn, keyOf(2*i+1), iterator.Set, []byte("n"))
+			older.Add(1+lsn, keyOf(2*i), iterator.Set, bytes.Repeat([]byte("o"), int(1+99*lsn)))
+			newer.Add(3+lsn, keyOf(2*i+1), iterator.Set, bytes.Repeat([]byte("n"), int(1+99*lsn)))
 		}
 	}
 	m := Merge(newer, older)
@@ -283,7 +283,7 @@ func TestMergeForgetsOlderVersions(t *testing.T) {
 		require.False(t, found)
 		value, _, found := m.Get(keyOf(i), MaxLSN)
 		require.True(t, found)
-		require.Equal(t, []string{"o", "n"}[i%2], string(value))
+		require.Equal(t, []string{"o", "n"}[i%2], string(value[:1]))
 	}
 	require.Empty(t, collect(m.NewIter(1)))
 }

@@ -28,6 +28,7 @@ type camera struct {
 	counts  *Counts
 	powers  int // random power losses at each call, beside the three extremes
 	stride  int // images at every stride-th call only
+	paused  bool
 
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -42,7 +43,7 @@ func (c *camera) snap(call, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls++
-	if c.calls%c.stride != 0 {
+	if c.paused || c.calls%c.stride != 0 {
 		return
 	}
 	before := c.history.now()

@@ -1,13 +1,16 @@
 package fuzz
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
 	"github.com/tinedb/tine/fuzz/ops"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
@@ -64,7 +67,7 @@ func (j *Judge) Verdict(i Image) (err error) {
 func (j *Judge) checkUnopened(fs *crashfs.FS) error {
 	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: fs})
 	if err != nil {
-		if len(fs.Names()) < 4 {
+		if errors.Is(err, engine.ErrNotStore) && !slices.Contains(fs.Names(), storeDir+"/"+ids.CurrentName) {
 			return nil // the crash came before there was a store
 		}
 		return fmt.Errorf("check before recovery: %w (files %v)", err, fs.Names())

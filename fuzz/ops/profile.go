@@ -40,3 +40,14 @@ func Crashing() Profile {
 		},
 	}
 }
+
+// Merging is lists in which runs pile up under forks that share them.
+func Merging() Profile {
+	p := Crashing()
+	p.Keys, p.Forks, p.Chain = 30, 10, 12
+	p.Weights = map[Kind]int{
+		Put: 40, Delete: 25, Batch: 15, Fork: 9, Snapshot: 3, DropSnapshot: 2, ForkSnapshot: 2, Drop: 6, Reset: 2,
+		Rename: 1, OpenIter: 1, WalkIter: 1, CloseIter: 1, Flush: 30, Compact: 8, Reopen: 1, Check: 2,
+	}
+	return p
+}

@@ -5,11 +5,12 @@ import (
 	"slices"
 )
 
-// Where inputs are shared: at least half of their bytes must be live, so that
-// repeated merges do not pile up what is overwritten, and the chunks must be of
-// some size, so that they do not pile up lists of crumbs.
+// Where inputs are shared: at least a third of their bytes must be live (up to
+// half may be room that was never filled), so that repeated merges do not pile
+// up what is overwritten, and the chunks must be of some size, so that they do
+// not pile up lists of crumbs.
 const (
-	shareMinLiveShare  = 2 // live bytes times this must reach the bytes held
+	shareMinLiveShare  = 3 // live bytes times this must reach the bytes held
 	shareMinChunkBytes = 256
 )
 

@@ -106,11 +106,11 @@ func (s *slots) find(c chunks, key []byte) int {
 
 // search is the number of keys below key, and whether the next one equals it.
 // The caller knows that key and all keys of the node share their first known
-// bytes. hasPrefix tells whether key shares all of the node's prefix.
-func (s *slots) search(c chunks, key []byte, known int) (at int, found, hasPrefix bool) {
+// bytes.
+func (s *slots) search(c chunks, key []byte, known int) (at int, found bool) {
 	n := int(s.count)
 	if n == 0 {
-		return 0, false, false
+		return 0, false
 	}
 	skip := int(s.prefixBytes)
 	h := head(key, skip)
@@ -121,16 +121,15 @@ func (s *slots) search(c chunks, key []byte, known int) (at int, found, hasPrefi
 		near := c.key(s.refs[min(at, n-1)])
 		if len(key) < skip || string(key[:skip]) != string(near[:skip]) {
 			if bytes.Compare(key, near) < 0 {
-				return 0, false, false
+				return 0, false
 			}
-			return n, false, false
+			return n, false
 		}
 	}
 	if at == n || s.heads[at] != h {
-		return at, false, true
+		return at, false
 	}
-	at, found = s.among(c, key, h, at)
-	return at, found, true
+	return s.among(c, key, h, at)
 }
 
 // among searches the slots from lo on that have the head h, for a key with the

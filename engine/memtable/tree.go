@@ -57,18 +57,19 @@ func (t *tree) leafFor(c chunks, key []byte) (l *leaf, known int) {
 // search is the place of key in the leaf that holds it or would hold it.
 func (t *tree) search(c chunks, key []byte) (l *leaf, at int, found bool) {
 	l, known := t.leafFor(c, key)
-	at, found, _ = l.search(c, key, known)
+	at, found = l.search(c, key, known)
 	return l, at, found
 }
 
-// child is the number of the child for key. What lies between two separators
-// has their prefix; of the children at the ends nothing is known.
+// child is the number of the child for key. Between two separators everything
+// has their prefix, key as well as what lies there; of the children at the ends
+// nothing is known.
 func (n *inner) child(c chunks, key []byte, known int) (i, knownBelow int) {
-	i, found, hasPrefix := n.search(c, key, known)
+	i, found := n.search(c, key, known)
 	if found {
 		i++ // a separator is the first key of what lies behind it
 	}
-	if hasPrefix && i > 0 && i < int(n.count) {
+	if i > 0 && i < int(n.count) {
 		return i, int(n.prefixBytes)
 	}
 	return i, 0
@@ -107,7 +108,7 @@ func (t *tree) insertSplitting(c chunks, key []byte, r ref) {
 func (t *tree) splitLeaf(c chunks, parent *inner, i int, key []byte, r ref) {
 	left := parent.leaves[i]
 	right := t.newLeaf()
-	at, _, _ := left.search(c, key, 0)
+	at, _ := left.search(c, key, 0)
 	if left == t.last && at == fanout {
 		right.insert(c, 0, key, r)
 	} else {

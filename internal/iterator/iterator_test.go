@@ -122,6 +122,11 @@ func TestBoundedReadsNoMoreThanOneRowBehindABound(t *testing.T) {
 		require.LessOrEqual(t, k, string(rows[20].Key))
 	}
 	moves := below.moves
+	reversed := iterator.NewBounded(below, rows[20].Key, rows[10].Key)
+	require.False(t, reversed.First())
+	require.False(t, reversed.Last())
+	require.False(t, reversed.SeekGE(nil))
+	require.False(t, reversed.SeekLT(rows[30].Key))
 	require.False(t, it.SeekGE(rows[20].Key))
 	require.False(t, it.SeekLT(rows[10].Key))
 	require.False(t, it.Next())
@@ -226,6 +231,10 @@ func TestConcatOpensOnlyTheTableThatIsNeeded(t *testing.T) {
 	expect("a key in the gap behind table 2", 3)
 	require.True(t, it.SeekLT(rows[30].Key))
 	expect("before the first key of table 3", 2)
+	require.True(t, it.SeekLT(rows[10].Key))
+	expect("before the first key of table 1", 0)
+	require.True(t, it.SeekGE(rows[39].Key))
+	expect("the last key of table 3", 3)
 	require.False(t, it.SeekGE([]byte("z")))
 	require.False(t, it.SeekLT([]byte("a")))
 	expect("keys outside the run")
@@ -348,6 +357,15 @@ func TestMergeNamesTheSourceOfARow(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// careless forgets its error when it is closed, so that only those who ask for
+// it in time learn of it.
+type careless struct{ iterator.Iterator }
+
+func (c careless) Close() error {
+	c.Iterator.Close()
+	return nil
+}
+
 // TestErrorsAreNeverTakenForTheEnd lets the Nth move of a source fail, N = 0, 1
 // and so on, until a walk there and back is clean.
 func TestErrorsAreNeverTakenForTheEnd(t *testing.T) {
@@ -366,7 +384,7 @@ func TestErrorsAreNeverTakenForTheEnd(t *testing.T) {
 			run := cut(rows, 4)
 			return iterator.NewConcat(len(run.rows), run.bounds, func(i int) (iterator.Iterator, error) {
 				if i == 3 {
-					return fail(iterator.NewSlice(run.rows[i]), n), nil
+					return careless{fail(iterator.NewSlice(run.rows[i]), n)}, nil
 				}
 				return run.openTable(i)
 			})
@@ -383,14 +401,26 @@ func TestErrorsAreNeverTakenForTheEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			all := 0
+			clean := c.open(1 << 30)
+			for ok := clean.First(); ok; ok = clean.Next() {
+				all++
+			}
 			failed := 0
 			for n := 0; ; n++ {
 				it := c.open(n)
+				forward, backward := 0, 0
 				for ok := it.First(); ok; ok = it.Next() {
+					forward++
 				}
 				if it.Error() == nil {
+					require.Equal(t, all, forward, "an end without an error is the real end")
 					for ok := it.Last(); ok; ok = it.Prev() {
+						backward++
 					}
+				}
+				if it.Error() == nil {
+					require.Equal(t, all, backward, "an end without an error is the real end")
 				}
 				if it.Error() == nil {
 					for ok := it.SeekGE(rows[13].Key); ok; ok = it.Prev() && it.Next() && it.Prev() {

@@ -21,7 +21,6 @@ type Merge struct {
 	inputs   []mergeInput
 	order    []int32
 	backward bool
-	closed   bool
 	err      error // sticky
 }
 
@@ -126,10 +125,6 @@ func (m *Merge) Error() error { return m.err }
 // Close closes all inputs. It returns the sticky error or else the first error
 // of their Close.
 func (m *Merge) Close() error {
-	if m.closed {
-		return m.err
-	}
-	m.closed = true
 	m.order = m.order[:0]
 	for i := range m.inputs {
 		if err := m.inputs[i].it.Close(); m.err == nil {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,9 @@ Ends with exit code 1 if anything is not as it should be.`,
 				return err
 			}
 			opts.Crash = crash && !noCrash
+			// "tine demo | head" must not leave a directory behind: the demo goes
+			// on without its output.
+			signal.Ignore(syscall.SIGPIPE)
 			// TINE_DATA names a store of one's own; only an explicit --data is meant for this.
 			if cmd.Flags().Changed("data") {
 				opts.Dir = a.data

@@ -49,8 +49,8 @@ same mode, size and time, or else the same content, are left alone.`,
 				report, err := tree.Import(a.ctx, store, fork, dir, opts)
 				bar.end()
 				if errors.Is(err, context.Canceled) {
-					return fmt.Errorf("import: %d stored and %d already there when it was stopped: %w",
-						report.Files+report.Symlinks+report.Directories, report.Already, err)
+					return fmt.Errorf("import: stopped with %d stored and %d that were there already: %w",
+						report.Files+report.Symlinks+report.Directories, report.Already, context.Canceled)
 				}
 				if err != nil {
 					return err

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/cmd/tine/internal/tree"
+	"github.com/tinedb/tine/engine"
 )
 
 func TestImportAndExport(t *testing.T) {
@@ -46,4 +47,45 @@ func TestImportRefusesWhatCannotBe(t *testing.T) {
 	fails(t, exitUsage, in(dir, "import", filepath.Dir(dir)), "cannot be stored in itself")
 	fails(t, exitNotFound, in(dir, "import", t.TempDir(), "--fork", "nobody"), "nobody")
 	fails(t, exitError, in(dir, "export", filepath.Join(t.TempDir(), "out")), "a/1", "not a stored file", "--prefix")
+}
+
+// Directories get their modes when everything in them is done. Root may write
+// anywhere, so the command runs as nobody where the test is root.
+func TestExportFillsDirectoriesThatAreClosed(t *testing.T) {
+	dir := newStore(t)
+	store, err := engine.Open(dir, nil)
+	require.NoError(t, err)
+	fork, err := store.Fork(engine.MainFork)
+	require.NoError(t, err)
+	text := []byte("hello")
+	for key, value := range map[string][]byte{
+		"t/closed":          tree.Entry{Kind: tree.Dir, Mode: 0}.Append(nil, nil),
+		"t/closed/file":     tree.NewFile(0o400, 0, text).Append(nil, text),
+		"t/closed/sub":      tree.Entry{Kind: tree.Dir, Mode: 0o500}.Append(nil, nil),
+		"t/closed/sub/file": tree.NewFile(0o400, 0, text).Append(nil, text),
+	} {
+		require.NoError(t, fork.Set([]byte(key), value))
+	}
+	require.NoError(t, store.Close())
+	makeReadOnly(t, dir)
+	parent, err := os.MkdirTemp("", "tine-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = os.Chmod(filepath.Join(parent, "out/closed"), 0o700)
+		_ = os.Chmod(filepath.Join(parent, "out/closed/sub"), 0o700)
+		_ = os.RemoveAll(parent)
+	})
+	require.NoError(t, os.Chmod(parent, 0o777))
+	r := asNobody(t, in(dir, "export", filepath.Join(parent, "out"), "--prefix", "t/")...)
+	require.Equal(t, exitOK, r.code, r.err)
+	info, err := os.Stat(filepath.Join(parent, "out/closed"))
+	require.NoError(t, err)
+	require.Equal(t, os.ModeDir, info.Mode())
+	require.NoError(t, os.Chmod(filepath.Join(parent, "out/closed"), 0o700))
+	info, err = os.Stat(filepath.Join(parent, "out/closed/sub"))
+	require.NoError(t, err)
+	require.Equal(t, os.ModeDir|0o500, info.Mode())
+	content, err := os.ReadFile(filepath.Join(parent, "out/closed/sub/file"))
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(content))
 }

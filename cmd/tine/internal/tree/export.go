@@ -104,7 +104,7 @@ type exporter struct {
 	report ExportReport
 
 	dirs  map[string]bool // known to be directories and not links
-	links []link          // made at the end
+	links []link          // made at the end: where names differ only in case, one could lie in a later file's way
 	modes []dirMode       // given at the end, so that a read-only directory can be filled
 }
 

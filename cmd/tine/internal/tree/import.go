@@ -45,6 +45,17 @@ type ImportReport struct {
 	Skipped     []string `json:"skipped,omitempty"`
 }
 
+func (r *ImportReport) count(kind Kind) {
+	switch kind {
+	case File:
+		r.Files++
+	case Symlink:
+		r.Symlinks++
+	case Dir:
+		r.Directories++
+	}
+}
+
 // Import stores what is below dir in fork. What the directory holds and cannot be
 // stored is refused before anything is written. On any error, a cancelled context
 // too, everything acknowledged so far is synced and stays: starting again goes on.
@@ -135,22 +146,20 @@ func (im *importer) item(it *item) error {
 	}
 	switch it.kind {
 	case Dir:
-		im.report.Directories++
 		err = im.put(key, Entry{Kind: Dir, Mode: it.mode, ModTime: it.modTime}, nil)
 	case Symlink:
-		im.report.Symlinks++
 		var target []byte
 		if target, err = readLink(im.dir, it.path); err == nil {
 			im.report.Bytes += int64(len(target))
 			err = im.put(key, Entry{Kind: Symlink, Mode: it.mode, Size: uint64(len(target)), Hash: xxhash.Sum64(target)}, target)
 		}
 	case File:
-		im.report.Files++
 		err = im.file(key, it, &old)
 	}
 	if err != nil {
 		return err
 	}
+	im.report.count(it.kind)
 	// A file's chunks beyond the new ones were dealt with by file.
 	if it.kind != File {
 		if err := im.removeChunks(key, old.chunks, 0); err != nil {

@@ -319,3 +319,13 @@ func TestHalfReplacedLargeFileIsImportedAgain(t *testing.T) {
 	require.Equal(t, 1, report.Files)
 	require.Equal(t, picture(t, dir), picture(t, doExport(t, fork)))
 }
+
+func TestLargeFileThatLostAChunkIsImportedAgain(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "large"), noise(20_000_000, 1), 0o644)
+	store, fork := openStore(t, t.TempDir())
+	doImport(t, store, fork, dir, ImportOptions{})
+	require.NoError(t, fork.Delete(appendChunkKey(nil, []byte("large"), 1)))
+	require.Equal(t, 1, doImport(t, store, fork, dir, ImportOptions{}).Files)
+	require.Equal(t, picture(t, dir), picture(t, doExport(t, fork)))
+}

@@ -17,6 +17,8 @@ type Iterator struct {
 	it   iterator.Iterator
 	err  error
 	done bool
+
+	sought []byte // the key of the last seek
 }
 
 // NewIter opens an iterator over a range. It is not positioned.
@@ -74,11 +76,23 @@ func (it *Iterator) First() bool { return it.usable() && it.moved(it.it.First())
 // Last moves to the last row of the range.
 func (it *Iterator) Last() bool { return it.usable() && it.moved(it.it.Last()) }
 
-// SeekGE moves to the first row whose key is at or after key.
-func (it *Iterator) SeekGE(key []byte) bool { return it.usable() && it.moved(it.it.SeekGE(key)) }
+// SeekGE moves to the first row whose key is at or after key, which may be what
+// Key returned.
+func (it *Iterator) SeekGE(key []byte) bool {
+	return it.usable() && it.moved(it.it.SeekGE(it.own(key)))
+}
 
-// SeekLT moves to the last row whose key is before key.
-func (it *Iterator) SeekLT(key []byte) bool { return it.usable() && it.moved(it.it.SeekLT(key)) }
+// SeekLT moves to the last row whose key is before key, which may be what Key
+// returned.
+func (it *Iterator) SeekLT(key []byte) bool {
+	return it.usable() && it.moved(it.it.SeekLT(it.own(key)))
+}
+
+// own copies a key, because the iterators below move while they look at it.
+func (it *Iterator) own(key []byte) []byte {
+	it.sought = append(it.sought[:0], key...)
+	return it.sought
+}
 
 // Next moves to the next row. On an iterator that is not on a row it does
 // nothing.

@@ -7,16 +7,30 @@ import (
 	"strings"
 )
 
-// Draw writes the tree as text: one line a node, from the roots outwards,
-// children indented below the node they lie on, with the forks and snapshots
-// that enter at each. Two equal trees draw equally, so scripts can compare them.
+// Draw writes the tree as text: one line a node, from the roots outwards, with
+// the forks and snapshots that enter at each. Two equal trees draw equally, so
+// scripts can compare them.
 //
-//	n2 run 3 tables 1200 rows      ← main, agent-1
-//	└─ n7 memory 4 rows            ← agent-2 (2 unfrozen rows)
+//	n2 run 3 tables 1200 rows  ← @before
+//	├─ n7 memory 4 rows  ← agent-2 (2 unfrozen rows)
+//	n9 run 1 tables 30 rows
+//	n12 run 1 tables 10 rows  ← agent-1, main
+//
+// A node lies on the nearest line above it in the same column; the first of a
+// side path, marked ├─, on the nearest one a column to the left. The child with
+// the most above it goes on in its parent's column, so that the picture of n
+// nodes is at most log2(n) columns wide and deep in calls, whatever the tree. A
+// first line "empty" stands for what forks without a node, and several roots,
+// lie on. Cost: O(nodes + forks + snapshots).
 func (t *Tree) Draw(w io.Writer) error {
-	d := drawer{w: w, children: map[*Node][]*Node{}, names: map[*Node][]string{}}
-	for _, n := range t.Nodes() {
+	d := drawer{w: w, children: map[*Node][]*Node{}, names: map[*Node][]string{}, sizes: map[*Node]int{}}
+	nodes := t.Nodes()
+	for _, n := range nodes {
 		d.children[n.Older] = append(d.children[n.Older], n)
+	}
+	for _, n := range slices.Backward(nodes) { // the newer of two comes first, so sizes are complete
+		d.sizes[n]++
+		d.sizes[n.Older] += d.sizes[n]
 	}
 	for _, f := range t.Forks() {
 		label := f.Name
@@ -28,11 +42,11 @@ func (t *Tree) Draw(w io.Writer) error {
 	for _, s := range t.Snapshots() {
 		d.names[s.Node] = append(d.names[s.Node], "@"+s.Name)
 	}
-	if names := d.names[nil]; len(names) > 0 {
-		d.printf("empty%s\n", entering(names))
-	}
-	for _, n := range d.children[nil] {
-		d.line(n, "", "")
+	switch roots := d.children[nil]; {
+	case len(roots) > 1 || len(d.names[nil]) > 0:
+		d.column(nil, "", "")
+	case len(roots) == 1:
+		d.column(roots[0], "", "")
 	}
 	return d.err
 }
@@ -41,6 +55,7 @@ type drawer struct {
 	w        io.Writer
 	children map[*Node][]*Node
 	names    map[*Node][]string
+	sizes    map[*Node]int // of a node and all above it
 	err      error
 }
 
@@ -50,33 +65,39 @@ func (d *drawer) printf(format string, args ...any) {
 	}
 }
 
-// line draws n and, below it, its children. A path of single children is drawn
-// without indenting further and in a loop, so that depth costs neither width nor
-// stack.
-func (d *drawer) line(n *Node, first, rest string) {
+// column draws n and all above it: in n's column the path through the largest
+// children, and to its right the other children of each node on it.
+func (d *drawer) column(n *Node, first, rest string) {
 	for {
-		d.printf("%sn%d %s%s\n", first, n.ID, n.describe(), entering(d.names[n]))
+		d.printf("%s%s%s\n", first, n.describe(), entering(d.names[n]))
+		first = rest
 		kids := d.children[n]
-		if len(kids) == 1 {
-			n, first = kids[0], rest
-			continue
+		if len(kids) == 0 {
+			return
 		}
-		for i, k := range kids {
-			if i < len(kids)-1 {
-				d.line(k, rest+"├─ ", rest+"│  ")
-			} else {
-				d.line(k, rest+"└─ ", rest+"   ")
+		largest := kids[0]
+		for _, k := range kids[1:] {
+			if d.sizes[k] >= d.sizes[largest] {
+				largest = k
 			}
 		}
-		return
+		for _, k := range kids {
+			if k != largest {
+				d.column(k, rest+"├─ ", rest+"│  ")
+			}
+		}
+		n = largest
 	}
 }
 
 func (n *Node) describe() string {
-	if n.Mem != nil {
-		return fmt.Sprintf("memory %d rows", n.Mem.Len())
+	switch {
+	case n == nil:
+		return "empty"
+	case n.Mem != nil:
+		return fmt.Sprintf("n%d memory %d rows", n.ID, n.Mem.Len())
 	}
-	return fmt.Sprintf("run %d tables %d rows", len(n.Run.Tables), n.Run.Rows())
+	return fmt.Sprintf("n%d run %d tables %d rows", n.ID, len(n.Run.Tables), n.Run.Rows())
 }
 
 func entering(names []string) string {

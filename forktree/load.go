@@ -44,6 +44,9 @@ func Load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.Node
 			return nil, fmt.Errorf("snapshot %q: %w", s.Name, err)
 		}
 	}
+	if err := l.checkMemtables(); err != nil {
+		return nil, err
+	}
 	return l.t, nil
 }
 
@@ -64,9 +67,6 @@ func (l *loader) loadFork(r manifest.Fork) error {
 	if err != nil {
 		return err
 	}
-	if _, flushed := l.state.Nodes[r.Memtable]; flushed || l.t.nodes[r.Memtable] != nil {
-		return fmt.Errorf("its memtable %d is already a node: the next replay would skip what is written now", r.Memtable)
-	}
 	f := &Fork{
 		ID: r.ID, Name: r.Name, Parent: r.Parent, CreatedUnixNano: r.CreatedUnixNano, CreatedLSN: r.CreatedLSN,
 		Top: top, MemtableID: r.Memtable,
@@ -75,6 +75,27 @@ func (l *loader) loadFork(r manifest.Fork) error {
 		f.Mem, f.Low = m.Mem, m.Low
 	}
 	l.t.AddFork(f)
+	return nil
+}
+
+// checkMemtables makes sure that each fork's memtable can become a node when it
+// is frozen: one of its own, above the fork's top, that is not there yet. It runs
+// when all nodes are built, so that the order of the forks does not matter.
+func (l *loader) checkMemtables() error {
+	taken := make(map[ids.NodeID]string, len(l.t.forks))
+	for _, f := range l.t.forks {
+		_, flushed := l.state.Nodes[f.MemtableID]
+		switch {
+		case flushed || l.t.nodes[f.MemtableID] != nil:
+			return fmt.Errorf("fork %q: its memtable %d is already a node: the next replay would skip what is written now", f.Name, f.MemtableID)
+		case f.MemtableID <= nodeID(f.Top):
+			return fmt.Errorf("fork %q: its memtable %d is not newer than its top, node %d", f.Name, f.MemtableID, nodeID(f.Top))
+		}
+		if other, ok := taken[f.MemtableID]; ok {
+			return fmt.Errorf("forks %q and %q share memtable %d", other, f.Name, f.MemtableID)
+		}
+		taken[f.MemtableID] = f.Name
+	}
 	return nil
 }
 

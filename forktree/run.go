@@ -37,7 +37,7 @@ type file struct {
 	num       ids.FileNum
 	alive     int32  // tables with alive > 0
 	liveBytes uint64 // of the tables that nodes hold
-	allBytes  uint64 // of the tables it ever held
+	allBytes  uint64 // up to the end of the last table that was ever known in it
 }
 
 // Bytes is the size of the run's tables on disk.
@@ -113,7 +113,7 @@ func (t *Tree) addTable(m sstable.Meta) *Table {
 		t.files[m.File] = f
 	}
 	tb := &Table{Meta: m, file: f}
-	f.allBytes += m.Length
+	f.allBytes = max(f.allBytes, m.Offset+m.Length)
 	t.tables[m.ID] = tb
 	return tb
 }

@@ -78,6 +78,9 @@ func judgeAll(j *Judge, images []Image) error {
 // reportCrash shrinks a list whose images fail.
 func reportCrash(t *testing.T, name string, list []ops.Op, c Config, seed uint64, err error) {
 	t.Helper()
+	if !shrinks() {
+		t.Fatal(err)
+	}
 	small := ops.Shrink(list, 150, func(candidate []ops.Op) bool {
 		return crashRun(candidate, c, seed, 3, 1, 1, NewCounts()) != nil
 	})
@@ -184,6 +187,21 @@ func TestCrashAroundMergesOfSharedTables(t *testing.T) {
 	demand(t, counts, map[string]int{
 		"images": 4000, "images during compact": 400, "images before a table file is unlinked": 200,
 		"store: merges": 100, "store: merges across a branch point": 5, "store: joins": 5, "store: tombstones dropped": 50,
+	})
+}
+
+// No flushes: nodes in memory are consolidated, and the log is trimmed up to the
+// oldest of what they were made of.
+func TestCrashAroundConsolidations(t *testing.T) {
+	counts := NewCounts()
+	for seed := range uint64(10 * Soak()) {
+		list := ops.NewGenerator(3000+seed, ops.Freezing()).List(200)
+		if err := crashRun(list, CrashConfig(), seed, 1, 4, 1, counts); err != nil {
+			reportCrash(t, fmt.Sprintf("crash-freeze-%d", seed), list, CrashConfig(), seed, err)
+		}
+	}
+	demand(t, counts, map[string]int{
+		"images": 3000, "store: consolidations": 40, "images before a log segment is trimmed": 60,
 	})
 }
 

@@ -24,6 +24,10 @@ func checkClean(fs vfs.FS, dir string) error {
 	return nil
 }
 
+// shrinks tells whether a list that fails is to be cut down. TINE_SHRINK=0 says
+// that nobody will look at it.
+func shrinks() bool { return os.Getenv("TINE_SHRINK") != "0" }
+
 // Save writes a list that fails to a file in the directory for temporary files
 // and tells where, in words for a report. Put it into testdata/ops, and it is
 // replayed for ever.

@@ -75,7 +75,7 @@ func (d *Driver) runFaulty(list []ops.Op, faults *faultfs.FS) error {
 			continue
 		}
 		var disagreement *Disagreement
-		if faults.Injected() == 0 || !errors.As(err, &disagreement) || !surfaced(disagreement.Err) {
+		if faults.Injected() == 0 || !errors.As(err, &disagreement) || !surfaced(disagreement.Err) && op.Kind != ops.Reopen {
 			return fmt.Errorf("with %d faults: %w", faults.Injected(), err)
 		}
 		d.counts.Add("faults surfaced by "+string(op.Kind), 1)

@@ -47,6 +47,9 @@ func runListOn(fs vfs.FS, dir string, open func() int, list []ops.Op, c Config, 
 // reason.
 func report(t *testing.T, name string, list []ops.Op, c Config, err error) {
 	t.Helper()
+	if !shrinks() {
+		t.Fatal(err)
+	}
 	deadline := time.Now().Add(20 * time.Second)
 	small := ops.Shrink(list, 3000, func(candidate []ops.Op) bool {
 		return time.Now().Before(deadline) && runList(candidate, c, NewCounts()) != nil

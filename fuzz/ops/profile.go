@@ -51,3 +51,15 @@ func Merging() Profile {
 	}
 	return p
 }
+
+// Freezing is lists in which memory is never flushed: frozen memtables pile up
+// and are consolidated, while the log is trimmed around them.
+func Freezing() Profile {
+	p := Crashing()
+	p.Keys, p.ValueBytes, p.Forks, p.Chain, p.NoSync = 30, 300, 6, 10, 0.8
+	p.Weights = map[Kind]int{
+		Put: 40, Delete: 8, Batch: 10, Fork: 25, Snapshot: 2, DropSnapshot: 2, Drop: 16, Reset: 3, Rename: 1,
+		Compact: 8, Reopen: 2, Check: 2, Flush: 1,
+	}
+	return p
+}

@@ -12,7 +12,12 @@ func (l *Log) Close() error {
 	l.grow.Lock()
 	defer l.grow.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	err := l.closeLocked()
+	l.mu.Unlock()
+	return err
+}
+
+func (l *Log) closeLocked() error {
 	for !l.closed && l.err == nil && (l.writing || l.syncing || l.Durable() < l.appended) {
 		if l.writing || l.syncing {
 			l.syncDone.Wait()

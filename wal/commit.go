@@ -16,9 +16,23 @@ func (l *Log) Write(lsn ids.LSN) error {
 	if lsn <= l.Written() && !l.unhealthy.Load() {
 		return nil
 	}
+	l.lockFor(lsn)
+	err := l.writeLocked(lsn)
+	l.mu.Unlock() // not deferred: a panic may come while the lock is given up
+	return err
+}
+
+// lockFor takes the lock for a caller that waits for lsn: nobody would ever
+// wake one that waits for a record which was not appended.
+func (l *Log) lockFor(lsn ids.LSN) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	invariant.Check(lsn <= l.appended, "wal: write of LSN %d, the last appended is %d", lsn, l.appended)
+	if appended := l.appended; lsn > appended {
+		l.mu.Unlock()
+		invariant.Check(false, "wal: commit of LSN %d, the last appended is %d", lsn, appended)
+	}
+}
+
+func (l *Log) writeLocked(lsn ids.LSN) error {
 	for {
 		if err := l.errorLocked(lsn); err != nil {
 			return err
@@ -48,9 +62,13 @@ func (l *Log) Sync(lsn ids.LSN) error {
 	if lsn <= l.Durable() {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	invariant.Check(lsn <= l.appended, "wal: sync of LSN %d, the last appended is %d", lsn, l.appended)
+	l.lockFor(lsn)
+	err := l.syncLocked(lsn)
+	l.mu.Unlock()
+	return err
+}
+
+func (l *Log) syncLocked(lsn ids.LSN) error {
 	for {
 		if err := l.errorLocked(lsn); err != nil || lsn <= l.Durable() {
 			if l.syncers == 0 {

@@ -27,6 +27,7 @@ type gate struct {
 	entered chan struct{} // one for each fsync that found the gate shut
 	release chan struct{}
 	shut    atomic.Bool
+	waiting atomic.Bool // for the test's own use
 }
 
 func newGate() *gate {
@@ -112,8 +113,7 @@ func TestWriteDoesNotWaitForARunningFsyncAndIsNotCoveredByIt(t *testing.T) {
 }
 
 func TestAWaitingSyncIsNotStarvedByWrites(t *testing.T) {
-	// The state in which it would happen: a write runs, a Sync waits to lead, and
-	// a Write comes. The Write must leave the lead to the Sync.
+	// A write runs, a Sync waits to lead, and a Write comes.
 	var block atomic.Bool
 	entered, release := make(chan struct{}), make(chan struct{})
 	fs := &hookFS{FS: newDir(t)}
@@ -146,6 +146,52 @@ func TestAWaitingSyncIsNotStarvedByWrites(t *testing.T) {
 	wait.Wait()
 	require.GreaterOrEqual(t, l.Durable(), ids.LSN(2))
 	require.EqualValues(t, 1, syncs.Load())
+	require.NoError(t, l.Close())
+}
+
+func TestAWriteLeavesTheLeadToAWaitingSync(t *testing.T) {
+	var files numbers
+	l, err := Start(newDir(t), testDir, nil, 1, quiet(&files, 64<<10))
+	require.NoError(t, err)
+	put(t, l, 1, 100)
+	l.mu.Lock()
+	l.syncers++ // one that was woken and has not run yet
+	l.mu.Unlock()
+	done := make(chan error)
+	go func() { done <- l.Write(1) }()
+	for range 1000 {
+		runtime.Gosched()
+		require.EqualValues(t, 0, l.Written())
+	}
+	l.mu.Lock()
+	l.syncers--
+	l.mu.Unlock()
+	require.NoError(t, l.Sync(1))
+	require.NoError(t, <-done)
+	require.NoError(t, l.Close())
+}
+
+func TestASyncThatNeedNotLeadWakesTheWritesThatSteppedBack(t *testing.T) {
+	var files numbers
+	l, err := Start(newDir(t), testDir, nil, 1, quiet(&files, 64<<10))
+	require.NoError(t, err)
+	put(t, l, 1, 100)
+	require.NoError(t, l.Sync(1))
+	put(t, l, 2, 100)
+	l.mu.Lock()
+	l.syncers++
+	l.mu.Unlock()
+	done := make(chan error)
+	go func() { done <- l.Write(2) }()
+	for range 1000 {
+		runtime.Gosched()
+	}
+	l.mu.Lock()
+	l.syncers-- // it wakes and finds its record durable already
+	err = l.syncLocked(1)
+	l.mu.Unlock()
+	require.NoError(t, err)
+	require.NoError(t, <-done)
 	require.NoError(t, l.Close())
 }
 

@@ -1,12 +1,14 @@
 package wal
 
 import (
+	"encoding/binary"
 	"errors"
 	"path"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/internal/errs"
@@ -199,6 +201,68 @@ func TestMovedCopiedAndMissingSegmentsAreFound(t *testing.T) {
 		require.NoError(t, fs.WriteFile(name(rec.Segments[1].Number), foreign))
 		require.False(t, checkDamaged(t, fs, from, last, last, "foreign segment"))
 	})
+}
+
+// Headers and marks that pass their checksums are still checked against what
+// they speak of.
+func TestChecksummedNonsenseIsFound(t *testing.T) {
+	header := func(at int, add byte) func([]byte) {
+		return func(data []byte) {
+			data[at] += add
+			binary.LittleEndian.PutUint64(data[headerSum:], xxhash.Sum64(data[:headerSum]))
+		}
+	}
+	firstMark := func(change func(frame []byte)) func([]byte) {
+		return func(data []byte) {
+			frame := data[headerBytes : headerBytes+markFrameBytes]
+			change(frame)
+			place{logID: 0x1122334455667788, number: ids.FileNum(data[headerNumber]), offset: headerBytes}.seal(frame)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(data []byte)
+	}{
+		{"a seal with another LSN", header(headerPrevLSN, 0xff)},
+		{"a seal in the middle of a frame", header(headerPrevEnd, 0xf8)},
+		{"a seal before the last frame", header(headerPrevEnd+1, 0xff)},
+		{"a seal behind the last frame", header(headerPrevEnd, 8)},
+		{"a first LSN that does not follow", header(headerFirstLSN, 0xff)},
+		{"a first LSN above the first record's", header(headerFirstLSN, 1)},
+		{"another ordinal", header(headerOrdinal, 1)},
+		{"the ordinal of the segment before", header(headerOrdinal, 0xff)},
+		{"ordinal zero", func(data []byte) { header(headerOrdinal, -data[headerOrdinal])(data) }},
+		{"no segment before", func(data []byte) { header(headerPrevious, -data[headerPrevious])(data) }},
+		{"another log's id", header(headerLogID, 1)},
+		{"another number", header(headerNumber, 1)},
+		{"another file length", header(headerFileBytes+1, 2)},
+		{"version zero", header(headerVersion, 0xff)},
+		{"a mark with an LSN that is too high", firstMark(func(f []byte) { f[frameLSN]++ })},
+		{"a mark with an LSN that is too low", firstMark(func(f []byte) { f[frameLSN]-- })},
+		{"a mark that claims what comes later", firstMark(func(f []byte) { f[framePayload+markThrough+1]++ })},
+		{"a mark that follows nothing", firstMark(func(f []byte) { f[framePayload+markThrough+1]--; f[framePayload+markPrevious+1]-- })},
+		{"a mark without magic", firstMark(func(f []byte) { f[framePayload]++ })},
+		{"a frame of an unknown kind", firstMark(func(f []byte) { f[frameKind] = 77 })},
+		{"a frame with a reserved byte set", firstMark(func(f []byte) { f[frameReserved+1] = 1 })},
+		{"a record with an LSN that falls", firstMark(func(f []byte) { f[frameKind] = byte(KindDrop) })},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fs, from, _ := aLog(t, true)
+			_, rec, err := replayed(fs, from)
+			require.NoError(t, err)
+			for _, s := range rec.Segments[1:] {
+				name := path.Join(testDir, ids.SegmentName(s.Number))
+				good, err := fs.ReadFile(name)
+				require.NoError(t, err)
+				bad := slices.Clone(good)
+				c.change(bad)
+				require.NoError(t, fs.WriteFile(name, bad))
+				_, _, err = replayed(fs, from)
+				require.ErrorIs(t, err, errs.ErrCorrupt, "segment %d", s.Number)
+				require.NoError(t, fs.WriteFile(name, good))
+			}
+		})
+	}
 }
 
 // A frame in the middle of a torn group may begin a sector, valid in itself.

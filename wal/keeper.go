@@ -99,7 +99,12 @@ func (l *Log) fillSpares() {
 // It is false if the log is busy.
 func (l *Log) markIdle() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	done := l.markIdleLocked()
+	l.mu.Unlock()
+	return done
+}
+
+func (l *Log) markIdleLocked() bool {
 	s := l.cur
 	if l.usableLocked() != nil || s.claimed >= s.synced {
 		return true

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -108,6 +110,88 @@ func TestAFailingFsyncFailsAllWhoWaitForIt(t *testing.T) {
 	require.EqualValues(t, 0, l.Durable())
 	require.ErrorIs(t, l.Write(2), ErrPoisoned, "what was acknowledged as written cannot be confirmed again")
 	require.ErrorIs(t, l.Close(), broken)
+}
+
+// A rotation that comes while an fsync runs must wait for it: if that one fails,
+// the rotation's own would succeed and hide it.
+func TestARotationDoesNotFsyncBesideAnotherFsync(t *testing.T) {
+	g := newGate()
+	var syncs atomic.Int64
+	broken := errors.New("broken disk")
+	fs := &hookFS{FS: newDir(t)}
+	fs.onSync = func(name string) error {
+		if g.shut.Load() && syncs.Add(1) == 1 {
+			_ = g.pass(name)
+			return broken
+		}
+		return nil
+	}
+	var files numbers
+	l, err := Start(fs, testDir, nil, 1, quiet(&files, 4096))
+	require.NoError(t, err)
+	for range 3 { // all segments are made before
+		require.NoError(t, l.Reserve(2000, false))
+	}
+	g.shut.Store(true)
+	l.Append(1, KindDrop, recordPayload(1, 2000))
+	done := make(chan error)
+	go func() { done <- l.Sync(1) }()
+	<-g.entered
+	l.Append(2, KindDrop, recordPayload(2, 2000))
+	go func() { done <- l.Write(2) }()
+	eventually(func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.writing })
+	for range 1000 {
+		runtime.Gosched()
+	}
+	close(g.release)
+	require.ErrorIs(t, <-done, ErrIndeterminate)
+	require.ErrorIs(t, <-done, ErrIndeterminate)
+	require.EqualValues(t, 1, syncs.Load())
+	require.EqualValues(t, 0, l.Durable())
+	require.ErrorIs(t, l.Close(), broken)
+}
+
+func TestAnFsyncThatEndsAfterAFailureConfirmsNothing(t *testing.T) {
+	g := newGate()
+	broken := errors.New("broken disk")
+	fs := &hookFS{FS: newDir(t), onSync: g.pass}
+	fs.onWrite = func(string, int64, []byte) error {
+		if g.shut.Load() && len(g.entered) == 0 && g.waiting.Load() {
+			return broken
+		}
+		return nil
+	}
+	var files numbers
+	l, err := Start(fs, testDir, nil, 1, quiet(&files, 4096))
+	require.NoError(t, err)
+	g.shut.Store(true)
+	put(t, l, 1, 100)
+	done := make(chan error)
+	go func() { done <- l.Sync(1) }()
+	<-g.entered
+	g.waiting.Store(true)
+	put(t, l, 2, 100)
+	require.ErrorIs(t, l.Write(2), broken)
+	close(g.release)
+	require.ErrorIs(t, <-done, ErrIndeterminate)
+	require.EqualValues(t, 0, l.Durable())
+	require.ErrorIs(t, l.Close(), ErrPoisoned)
+}
+
+func TestAFailedSyncOfTheRecoveredLogIsNotRetried(t *testing.T) {
+	mem, from, _ := aLog(t, true)
+	for _, op := range []faultfs.Op{faultfs.OpSync, faultfs.OpSyncDir} {
+		fs := faultfs.New(mem)
+		_, rec, err := replayed(fs, from)
+		require.NoError(t, err)
+		fs.Inject(faultfs.Rule{Op: op})
+		require.ErrorIs(t, rec.Sync(), syscall.EIO)
+		require.ErrorIs(t, rec.Sync(), syscall.EIO)
+		var files numbers
+		files.last.Store(1000)
+		_, err = Start(fs, testDir, rec, rec.Last+1, quiet(&files, 4096))
+		require.ErrorIs(t, err, syscall.EIO)
+	}
 }
 
 // Whatever call fails, once or for good: nothing that failed is called a

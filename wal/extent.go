@@ -1,0 +1,17 @@
+package wal
+
+import "github.com/tinedb/tine/internal/ids"
+
+// Trimmable tells whether Trim(lo) would remove a segment.
+func (l *Log) Trimmable(lo ids.LSN) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.sealed) > 0 && l.sealed[0].LastLSN < lo
+}
+
+// Segments is the number of segments that hold the log, spares not counted.
+func (l *Log) Segments() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.sealed) + 1
+}

@@ -174,3 +174,26 @@ func TestCallersMistakes(t *testing.T) {
 	_, err = l.Trim(1)
 	require.ErrorIs(t, err, ErrClosed)
 }
+
+func TestALargeRecordBetweenOrdinaryOnesCostsASpare(t *testing.T) {
+	fs := newDir(t)
+	var files numbers
+	l, err := Start(fs, testDir, nil, 1, quiet(&files, 4096))
+	require.NoError(t, err)
+	put(t, l, 1, 2900)
+	require.NoError(t, l.Write(1)) // hardly any room is left in the first segment
+	const large = 2*4096 - headerBytes - markFrameBytes - markRoomBytes - framePayload // fills its file
+	for _, size := range []int{1000, 1000, large} {
+		require.NoError(t, l.Reserve(size, true))
+	}
+	for i, size := range []int{1000, large, 1000} {
+		lsn := ids.LSN(2 + i)
+		l.Append(lsn, KindDrop, recordPayload(lsn, size))
+	}
+	require.NoError(t, l.Sync(4))
+	require.Len(t, l.sealed, 3)
+	require.NoError(t, l.Close())
+	lsns, _, err := replayed(fs, 1)
+	require.NoError(t, err)
+	require.Equal(t, upTo(4), lsns)
+}

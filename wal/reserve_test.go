@@ -180,8 +180,10 @@ func TestALargeRecordBetweenOrdinaryOnesCostsASpare(t *testing.T) {
 	var files numbers
 	l, err := Start(fs, testDir, nil, 1, quiet(&files, 4096))
 	require.NoError(t, err)
-	put(t, l, 1, 2900)
-	require.NoError(t, l.Write(1)) // hardly any room is left in the first segment
+	require.NoError(t, l.Reserve(2900, true)) // leaves hardly any room in the first segment
+	l.Append(1, KindDrop, recordPayload(1, 2900))
+	require.NoError(t, l.Write(1))
+	require.Len(t, l.room.spares, 1)
 	const large = 2*4096 - headerBytes - markFrameBytes - markRoomBytes - framePayload // fills its file
 	for _, size := range []int{1000, 1000, large} {
 		require.NoError(t, l.Reserve(size, true))

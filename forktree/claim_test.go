@@ -9,6 +9,8 @@ import (
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/sstable"
 )
 
 // chain makes a fork "main" over n nodes in memory, and gives them newest first.
@@ -89,6 +91,75 @@ func TestOneClaimOfManyReadersGivenBackLeavesTheOthers(t *testing.T) {
 	require.NotNil(t, tree.Claim([]*Node{path[1]}))
 }
 
+func TestANodeThatWaitsForReleaseIsNotClaimed(t *testing.T) {
+	tree := New()
+	path := chain(tree, 2)
+	require.False(t, tree.Owes())
+	tree.DropFork(tree.ForkByName("main"))
+	require.True(t, tree.Owes(), "nodes are still to be taken apart")
+	require.Nil(t, tree.Claim(path[:1]))
+	require.Nil(t, tree.Claim(path), "nor as the newest of a range")
+	require.False(t, tree.Release(2))
+	require.Zero(t, tree.NodeCount())
+}
+
+// TestTheInputsOfAJobStayUntilItsClaimIsGivenBack: its iterators may still be
+// open when its result is installed.
+func TestTheInputsOfAJobStayUntilItsClaimIsGivenBack(t *testing.T) {
+	tree := New()
+	path := chain(tree, 1)
+	c := tree.Claim(path)
+	tree.InstallTables(c, tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}}))
+	tree.Unclaim(c)
+
+	c = tree.Claim(path)
+	tree.InstallMerge(c, tree.NewRun([]sstable.Meta{{ID: 2, File: 8, Length: 10, Rows: 1}}))
+	files, tables := tree.TakeObsolete()
+	require.Empty(t, files)
+	require.Empty(t, tables)
+	require.True(t, tree.HasFile(7))
+	tree.Unclaim(c)
+	files, tables = tree.TakeObsolete()
+	require.Equal(t, []ids.FileNum{7}, files)
+	require.Len(t, tables, 1)
+	require.False(t, tree.HasFile(7))
+}
+
+// TestARunHeldAgainStaysInTheManifest lets a pinned run go and takes it up again
+// before the manifest is told of either.
+func TestARunHeldAgainStaysInTheManifest(t *testing.T) {
+	tree := New()
+	path := chain(tree, 1)
+	run := tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}})
+	c := tree.Claim(path)
+	tree.InstallTables(c, run)
+	tree.Unclaim(c)
+	state := manifest.NewState()
+	state.Apply(tree.TakeTransaction())
+
+	tree.Pin(run)
+	for _, r := range []*Run{tree.NewRun(nil), run} {
+		c := tree.Claim(path)
+		tree.InstallMerge(c, r)
+		tree.Unclaim(c)
+	}
+	require.NoError(t, tree.Verify(nil, map[*Run]int{run: 1}))
+	state.Apply(tree.TakeTransaction())
+	require.Contains(t, state.Tables, ids.TableID(1))
+	require.Equal(t, []ids.TableID{1}, state.Nodes[path[0].ID].Tables)
+
+	tree.Unpin(run)
+	require.NoError(t, tree.Verify(nil, nil))
+	files, _ := tree.TakeObsolete()
+	require.Empty(t, files)
+	tree.DropFork(tree.ForkByName("main"))
+	require.False(t, tree.Release(9))
+	state.Apply(tree.TakeTransaction())
+	require.Empty(t, state.Tables)
+	files, _ = tree.TakeObsolete()
+	require.Equal(t, []ids.FileNum{7}, files)
+}
+
 func TestMisuseOfClaimsIsAsserted(t *testing.T) {
 	violates := func(t *testing.T, fn func()) {
 		t.Helper()
@@ -129,5 +200,7 @@ func TestMisuseOfClaimsIsAsserted(t *testing.T) {
 		tree.InstallMerge(c, tree.NewRun(nil))
 		tree.Unclaim(c)
 		violates(t, func() { tree.Pin(run) })
+		c = tree.Claim([]*Node{c.Swap})
+		violates(t, func() { tree.InstallMerge(c, run) })
 	})
 }

@@ -51,8 +51,8 @@ func (t *Tree) Nodes() []*Node {
 }
 
 // Entries gives the nodes at which a read or a write may enter a path, or where
-// paths part: fork tops, snapshots and nodes with several holders. By id, so
-// from the root outwards.
+// paths part: fork tops, snapshots and nodes with several holders. In no order;
+// sorted by id they go from the root outwards.
 func (t *Tree) Entries() []*Node {
 	set := map[*Node]struct{}{}
 	for _, f := range t.forks {
@@ -74,7 +74,6 @@ func (t *Tree) Entries() []*Node {
 	for n := range set {
 		out = append(out, n)
 	}
-	slices.SortFunc(out, func(a, b *Node) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 

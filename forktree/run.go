@@ -206,6 +206,14 @@ func (t *Tree) perish(r *Run) {
 	}
 }
 
+// SetFileBytes says how long a file is, dead bytes included, after the tree was
+// loaded.
+func (t *Tree) SetFileBytes(num ids.FileNum, n uint64) {
+	if f := t.files[num]; f != nil {
+		f.allBytes = max(f.allBytes, n)
+	}
+}
+
 // Sparse tells whether less than half of some file that the run has tables in
 // is still held by nodes, so that rewriting the run gives space back.
 func (r *Run) Sparse() bool {

@@ -337,7 +337,7 @@ func (s *script) transaction() {
 		add("drop snapshot %d", id)
 	}
 	for _, n := range tx.PutNodes {
-		add("put node n%d over n%d: tables %d", n.ID, n.Older, n.Tables)
+		add("put node n%d over n%d: tables %d, frozen at %d", n.ID, n.Older, n.Tables, n.Frozen)
 	}
 	for _, id := range tx.DropNodes {
 		add("drop node n%d", id)

@@ -43,7 +43,12 @@ func (t *Tree) TakeTransaction() *manifest.Transaction {
 	}
 	t.newTables = t.newTables[:0]
 	tx.DropNodes, t.goneNodes = t.goneNodes, nil
-	tx.DropTables, t.goneTables = t.goneTables, nil
+	for _, id := range t.goneTables {
+		if tb := t.tables[id]; tb == nil || tb.held == 0 { // else it is held again, and put again above
+			tx.DropTables = append(tx.DropTables, id)
+		}
+	}
+	t.goneTables = nil
 	return tx
 }
 
@@ -56,6 +61,9 @@ func (t *Tree) TakeObsolete() (files []ids.FileNum, tables []*Table) {
 	tables, t.goneReaders = t.goneReaders, nil
 	return files, tables
 }
+
+// Owed is the number of forks and snapshots that the next transaction will hold.
+func (t *Tree) Owed() int { return len(t.dirtyForks) + len(t.dirtySnaps) }
 
 // Owes tells whether a transaction, or an unlink, is owed for something that
 // went away.

@@ -38,6 +38,7 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	delete(refs, nil)
 	holders := map[*Run]int32{}
 	var memoryBytes int64
+	memoryNodes := 0
 	for id, n := range t.nodes {
 		if n.refs != refs[n] || n.jobs != jobs[n] {
 			return fmt.Errorf("node %d: counts %d references, %d of jobs; there are %d and %d", id, n.refs, n.jobs, refs[n], jobs[n])
@@ -53,6 +54,7 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 		}
 		if n.Mem != nil {
 			memoryBytes += n.Mem.Bytes()
+			memoryNodes++
 		} else {
 			holders[n.Run]++
 		}
@@ -62,8 +64,8 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 			return fmt.Errorf("node %d is referenced but not in the tree", n.ID)
 		}
 	}
-	if memoryBytes != t.memoryBytes {
-		return fmt.Errorf("memory: counts %d bytes, there are %d", t.memoryBytes, memoryBytes)
+	if memoryBytes != t.memoryBytes || memoryNodes != t.memoryNodes {
+		return fmt.Errorf("memory: counts %d bytes in %d nodes, there are %d in %d", t.memoryBytes, t.memoryNodes, memoryBytes, memoryNodes)
 	}
 	return t.verifyTables(holders, wantPins)
 }

@@ -201,6 +201,9 @@ func (l *Log) writeGroup(buf []byte) error {
 		if marked {
 			s.claimed, s.nextSector = m.through, false
 		}
+		if s.behind() {
+			l.keep.kick()
+		}
 		l.room.takenBytes -= c.ordinaryBytes
 		l.room.largeWanted -= c.large
 		l.lastRecord = c.last

@@ -53,12 +53,12 @@
 //	evidence.go    the search for a mark behind a bad offset
 //	chain.go       which segments make up the log
 //	replay.go      Replay and Recovered
-//	log.go         Log and Append
+//	log.go         Log and Append; extent.go: how long it is
 //	commit.go      Write, Sync, rotation
 //	segment.go     a segment that is being written
 //	room.go        the account of promised space; reserve.go: Reserve
 //	start.go, close.go, trim.go
-//	keeper.go      idle marks and spares made ahead
+//	keeper.go      idle marks, spares and fsyncs ahead of a rotation
 //	errors.go      poison
 //	dump.go        the log as text
 package wal

@@ -9,12 +9,18 @@ import (
 // next rotation and the one that is left to privileged records.
 const keptSpares = 2
 
-// keeper is the log's goroutine. It writes a sync mark when the log goes idle
-// and makes the spare segments before somebody has to wait for one. It only
-// saves time and narrows windows: a log without it is as correct. The Log owns
+// syncBehindBytes is how much may be written and not fsynced before the keeper
+// fsyncs it. Without that, a log to which nobody calls Sync stops at each
+// rotation for as long as the disk takes for a whole segment (measured: 32 ms
+// of every 40).
+const syncBehindBytes = 2 << 20
+
+// keeper is the log's goroutine. It writes a sync mark when the log goes idle,
+// makes the spare segments before somebody has to wait for one, and fsyncs what
+// piles up before a rotation has to. It only saves time and narrows windows: a log without it is as correct. The Log owns
 // it; Close stops it and waits.
 type keeper struct {
-	kicks chan struct{} // something became durable or a segment was begun; nil without a keeper
+	kicks chan struct{} // something became durable, a segment was begun, or much was written; nil without a keeper
 	stop  chan struct{}
 	once  sync.Once
 	done  sync.WaitGroup
@@ -57,6 +63,7 @@ func (k *keeper) run(l *Log) {
 			return
 		case <-k.kicks:
 			l.fillSpares()
+			l.syncBehind()
 			idle.Reset(l.opts.MarkDelay)
 		case <-idle.C:
 			if !l.markIdle() {
@@ -91,6 +98,19 @@ func (l *Log) fillSpares() {
 		}
 	}
 }
+
+// syncBehind fsyncs if much is written and not durable. An error has poisoned
+// the log and reaches those who wait.
+func (l *Log) syncBehind() {
+	l.mu.Lock()
+	if l.usableLocked() == nil && l.cur.behind() && !l.syncing {
+		_ = l.syncLocked(l.Written())
+	}
+	l.mu.Unlock()
+}
+
+// behind tells whether much of the segment is written and not durable.
+func (s *segment) behind() bool { return s.pos-s.synced >= syncBehindBytes }
 
 // markIdle writes a sync mark if something became durable that none claims yet.
 // It is not fsynced: if it is lost, a torn tail and damage cannot be told apart

@@ -72,3 +72,15 @@ func TestCloseLeavesADurableMark(t *testing.T) {
 	require.False(t, rec.Torn)
 	require.Empty(t, rec.tail.frames)
 }
+
+func TestTheKeeperFsyncsWhatPilesUp(t *testing.T) {
+	var files numbers
+	opts := quiet(&files, 8<<20)
+	opts.MarkDelay = time.Hour
+	l, err := Start(newDir(t), testDir, nil, 1, opts)
+	require.NoError(t, err)
+	put(t, l, 1, syncBehindBytes)
+	require.NoError(t, l.Write(1))
+	eventually(func() bool { return l.Durable() == 1 }) // nobody called Sync
+	require.NoError(t, l.Close())
+}

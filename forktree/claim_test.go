@@ -59,6 +59,7 @@ func TestClaimsExcludeEachOther(t *testing.T) {
 				for i, n := range path {
 					require.Equal(t, i == held.newest || want && i == asked.newest, n.ClaimedForSwap())
 					require.Equal(t, within(i, held) || want && within(i, asked), n.Claimed())
+					require.Equal(t, 1, n.Holders(), "a job is no holder")
 				}
 				for _, c := range claims {
 					tree.Unclaim(c)

@@ -17,7 +17,7 @@ func loadable() (*manifest.State, map[ids.NodeID]Frozen, map[ids.NodeID]Memtable
 	s.Forks[1] = manifest.Fork{ID: 1, Name: "main", Top: 2, Memtable: 4}
 	s.Forks[2] = manifest.Fork{ID: 2, Name: "a", Top: 3, Memtable: 5}
 	s.Snapshots[3] = manifest.Snapshot{ID: 3, Name: "s", Node: 1}
-	s.Nodes[2] = manifest.Node{ID: 2, Older: 1, Tables: []ids.TableID{1, 2}}
+	s.Nodes[2] = manifest.Node{ID: 2, Older: 1, Frozen: 5, Tables: []ids.TableID{1, 2}}
 	s.Tables[1] = sstable.Meta{ID: 1, File: 1, Length: 10, Rows: 1, Smallest: []byte("a"), Largest: []byte("b")}
 	s.Tables[2] = sstable.Meta{ID: 2, File: 1, Length: 10, Offset: 10, Rows: 1, Smallest: []byte("c"), Largest: []byte("d")}
 	frozen := map[ids.NodeID]Frozen{1: {Fork: 1, LSN: 2}, 3: {Fork: 2, Older: 2, LSN: 9}}
@@ -37,6 +37,7 @@ func TestLoadKeepsExactlyWhatIsReached(t *testing.T) {
 	require.Equal(t, 2, tree.MemoryNodes())
 	require.EqualValues(t, 30, tree.MemoryBytes())
 	require.NotNil(t, tree.ForkByName("main").Top.Run)
+	require.Equal(t, ids.LSN(5), tree.ForkByName("main").Top.Frozen)
 	require.Nil(t, tree.ForkByName("main").Mem)
 	require.Equal(t, count(3), tree.ForkByName("a").Mem)
 	require.Equal(t, ids.LSN(11), tree.ForkByName("a").Low)
@@ -119,4 +120,18 @@ func TestAFileIsSparseAfterALoadToo(t *testing.T) {
 	tree, err := Load(state, nil, nil)
 	require.NoError(t, err)
 	require.True(t, tree.ForkByID(1).Top.Run.Sparse())
+}
+
+func TestAFileIsAsLongAsTheTreeIsTold(t *testing.T) {
+	state, frozen, mems := loadable()
+	tree, err := Load(state, frozen, mems)
+	require.NoError(t, err)
+	run := tree.ForkByName("main").Top.Run
+	require.False(t, run.Sparse())
+	tree.SetFileBytes(1, 40)
+	require.False(t, run.Sparse(), "half of it is alive")
+	tree.SetFileBytes(1, 41)
+	require.True(t, run.Sparse())
+	tree.SetFileBytes(99, 1) // a file without a table is nobody's
+	require.NoError(t, tree.Verify(nil, nil))
 }

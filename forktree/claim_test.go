@@ -191,6 +191,11 @@ func TestMisuseOfClaimsIsAsserted(t *testing.T) {
 		c := tree.Claim(chain(tree, 2))
 		violates(t, func() { tree.InstallMerge(c, tree.NewRun(nil)) })
 	})
+	t.Run("tables of a run share a key", func(t *testing.T) {
+		a := sstable.Meta{ID: 1, File: 1, Smallest: []byte("a"), Largest: []byte("b")}
+		b := sstable.Meta{ID: 2, File: 1, Smallest: []byte("b"), Largest: []byte("c")}
+		violates(t, func() { New().NewRun([]sstable.Meta{a, b}) })
+	})
 	t.Run("a run that is gone is pinned", func(t *testing.T) {
 		tree := New()
 		c := tree.Claim(chain(tree, 1))

@@ -48,6 +48,11 @@ func TestEntriesAreWhereAPathBeginsOrParts(t *testing.T) {
 	require.NotContains(t, tree.Nodes(), own, "it only waits for Release")
 	require.False(t, tree.Release(1))
 	require.ElementsMatch(t, []*Node{path[1], path[0]}, tree.Entries(), "the branch point is gone")
+
+	main := tree.ForkByName("main")
+	tree.ResetFork(main, path[2], 60)
+	require.False(t, tree.Release(1))
+	require.ElementsMatch(t, []*Node{path[2], path[1]}, tree.Entries(), "a snapshot alone holds the newest node")
 	empty := New()
 	empty.AddFork(&Fork{ID: 1, Name: "main", MemtableID: 1})
 	require.Empty(t, empty.Entries())

@@ -17,7 +17,10 @@ import (
 // crashRun does a list to a new store and judges the images of a crash at every
 // call to the file system, from the first of the store's creation on.
 func crashRun(list []ops.Op, c Config, seed uint64, powers, stride, depth int, counts *Counts) error {
-	fs := newDisk()
+	return crashRunOn(newDisk(), list, c, seed, powers, stride, depth, counts)
+}
+
+func crashRunOn(fs *crashfs.FS, list []ops.Op, c Config, seed uint64, powers, stride, depth int, counts *Counts) error {
 	history := NewHistory()
 	cam := &camera{fs: fs, history: history, counts: counts, powers: powers, stride: stride, rng: rand.New(rand.NewPCG(seed, 3))}
 	history.begin("open", nil)
@@ -87,7 +90,8 @@ func reportCrash(t *testing.T, name string, list []ops.Op, c Config, seed uint64
 	t.Fatalf("%v\nshrunk: %v\n%s", err, crashRun(small, c, seed, 3, 1, 1, NewCounts()), Save(name, small))
 }
 
-// alphabet is what short scripts are made of, all of them after a prelude that
+// alphabet is what short scripts are made of, flush, compact and reopen at its
+// end, all of them after a prelude that
 // leaves two forks, a snapshot, tables and unflushed writes of both forks.
 var alphabet = []ops.Op{
 	{Kind: ops.Put, Fork: "main", Key: "a", Size: 70},
@@ -137,8 +141,20 @@ func TestCrashAtEveryCallOfShortScripts(t *testing.T) {
 		for second := range n {
 			list := script(first, second)
 			seed := uint64(first*n + second)
-			if err := crashRun(list, CrashConfig(), seed, 1, 2, 1, counts); err != nil {
+			if err := crashRun(list, CrashConfig(), seed, 1, 3, 1, counts); err != nil {
 				reportCrash(t, fmt.Sprintf("crash-%d-%d", first, second), list, CrashConfig(), seed, err)
+			}
+		}
+	}
+	// Every letter on forks that have tables of their own, and then what makes
+	// garbage of them go.
+	flush := n - 3
+	for first := range n {
+		for second := flush; second < n; second++ {
+			list, seed := script(flush, first, second), uint64(1000+first*n+second)
+			list[5].Fork = "child" // main would share its file
+			if err := crashRun(list, CrashConfig(), seed, 2, 1, 0, counts); err != nil {
+				reportCrash(t, fmt.Sprintf("crash-flushed-%d-%d", first, second), list, CrashConfig(), seed, err)
 			}
 		}
 	}
@@ -172,6 +188,11 @@ func TestCrashAtEveryCallOfRandomRuns(t *testing.T) {
 		"images before a table file is unlinked": 50, "images before a log segment is trimmed": 100,
 		"images in a rotation of the log": 100, "torn logs": 15,
 	})
+}
+
+// The store makes its directory, and must see to it that it stays.
+func TestCrashWithADirectoryThatTheStoreMade(t *testing.T) {
+	require.NoError(t, crashRunOn(crashfs.New(), script(0, 3, 13), CrashConfig(), 16, 4, 1, 1, NewCounts()))
 }
 
 // Many flushes of many forks: merges, within a segment and across branch points,

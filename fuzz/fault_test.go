@@ -172,3 +172,30 @@ func TestFaultsAreSurfacedAndLoseNothing(t *testing.T) {
 		"faults surfaced by flush": 50, "faults surfaced by compact": 20,
 	}))
 }
+
+// A read that fails is an error, never a row that is missing.
+func TestFaultsUnderReadsHideNoRow(t *testing.T) {
+	counts := NewCounts()
+	for seed := range uint64(3 * Soak()) {
+		list := ops.NewGenerator(900+seed, ops.Reading()).List(90)
+		for _, c := range Configs()[:3] {
+			c.Options.CacheBytes, c.Options.MaxOpenFiles = 1, 1
+			for _, rule := range []faultfs.Rule{{Op: faultfs.OpRead}, {Op: faultfs.OpOpen}, {Op: faultfs.OpRead, Sticky: true}, {Op: faultfs.OpOpen, Sticky: true}} {
+				for rule.Nth = 1; ; rule.Nth += 1 + rule.Nth/8 {
+					met, err := faultRun(list, c, rule, seed, counts)
+					if err != nil {
+						t.Fatalf("%s, seed %d: %v number %d fails, sticky %v: %v\n%s", c.Name, seed, rule.Op, rule.Nth, rule.Sticky, err,
+							Save(fmt.Sprintf("fault-read-%d", seed), list))
+					}
+					if !met {
+						break
+					}
+					counts.Add("faults", 1)
+				}
+			}
+		}
+	}
+	demand(t, counts, map[string]int{
+		"faults": 300, "faults surfaced by scan": 50, "faults surfaced by walk": 10, "faults surfaced by compact": 10,
+	})
+}

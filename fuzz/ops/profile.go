@@ -17,7 +17,7 @@ type Profile struct {
 // Everyday is a mixture of everything, for long runs.
 func Everyday() Profile {
 	return Profile{
-		Keys: 96, ValueBytes: 160, Forks: 16, Snapshots: 6, Iters: 5, NoSync: 0.5, Wrong: 0.02, Chain: 90,
+		Keys: 96, ValueBytes: 160, Forks: 16, Snapshots: 6, Iters: 5, NoSync: 0.5, Wrong: 0.02, EmptyKeys: 0.004, Chain: 90,
 		Weights: map[Kind]int{
 			Put: 300, Delete: 120, Batch: 60, Get: 120, GetSnapshot: 20, Scan: 40, ScanSnapshot: 8,
 			OpenIter: 24, WalkIter: 60, CloseIter: 10,
@@ -60,6 +60,17 @@ func Freezing() Profile {
 	p.Weights = map[Kind]int{
 		Put: 40, Delete: 8, Batch: 10, Fork: 25, Snapshot: 2, DropSnapshot: 2, Drop: 16, Reset: 3, Rename: 1,
 		Compact: 8, Reopen: 2, Check: 2, Flush: 1,
+	}
+	return p
+}
+
+// Reading is lists that flush often and then read what was flushed.
+func Reading() Profile {
+	p := Crashing()
+	p.Keys, p.Wrong, p.Iters = 20, 0, 3
+	p.Weights = map[Kind]int{
+		Put: 30, Delete: 6, Batch: 6, Fork: 8, Snapshot: 3, Drop: 3, Get: 10, Scan: 20, ScanSnapshot: 5,
+		OpenIter: 5, WalkIter: 12, CloseIter: 2, Flush: 12, Compact: 3,
 	}
 	return p
 }

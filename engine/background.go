@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,79 +19,115 @@ type background struct {
 	stopping bool
 	memory   worker
 	merge    worker
-	urgent   int   // callers of Settle: work at full speed
+	urgent   int   // callers of Settle: work at full speed, do not rest
 	flushErr error // why the last flush failed; nil after one that succeeded
-	lastErr  error // of any background work
+	failures int   // of any background work
+	lastErr  error // the last of them
 	wg       sync.WaitGroup
 }
 
+// worker is one of the goroutines. Its fields are under background.mu.
 type worker struct {
-	name    string
-	pending bool // there may be something to do
-	busy    bool
-	retryAt bool // a timer will wake it after an error
+	name     string
+	do       func() error
+	pending  bool   // there may be something to do
+	rests    bool   // after a long turn, unless somebody waits
+	blocked  bool   // after a failed turn, whoever waits
+	begun    uint64 // turns
+	done     uint64 // the number of the last turn that has ended
+	failures int    // in a row
 }
 
 // errStopping ends background work when the store is closed.
-var errStopping = errors.New("the store is being closed")
+var errStopping = fmt.Errorf("%w: the store is being closed", ErrClosed)
 
-// retryDelay is how long background work waits after an error.
-const retryDelay = 500 * time.Millisecond
+// After a failed turn a worker waits retryDelay, twice as long after each further
+// one, up to maxRetryDelay.
+const (
+	retryDelay    = 500 * time.Millisecond
+	maxRetryDelay = 30 * time.Second
+)
+
+// A turn that took longer than shortTurn is followed by a rest of restFactor times
+// its length, so that looking at a large tree again and again leaves the lock to
+// others.
+const (
+	shortTurn  = time.Millisecond
+	restFactor = 4
+	maxRest    = time.Second
+)
 
 func (s *Store) startBackground() {
 	b := &s.back
 	b.cond = sync.NewCond(&b.mu)
-	b.memory.name, b.merge.name = "memory", "merge"
+	b.memory = worker{name: "memory", do: s.tendMemory}
+	b.merge = worker{name: "merge", do: s.tendTables}
 	if s.opts.Manual || s.opts.ReadOnly {
 		return
 	}
 	b.wg.Add(2)
-	go s.work(&b.memory, s.tendMemory)
-	go s.work(&b.merge, s.tendTables)
+	go s.work(&b.memory)
+	go s.work(&b.merge)
 	s.wake()
 }
 
-func (s *Store) work(w *worker, do func() error) {
-	b := &s.back
-	defer b.wg.Done()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for {
-		for !w.pending && !b.stopping {
-			b.cond.Wait()
-		}
-		if b.stopping {
-			return
-		}
-		w.pending, w.busy = false, true
-		b.mu.Unlock()
-		err := do()
+// work is the life of a worker: wait, take a turn, rest.
+func (s *Store) work(w *worker) {
+	defer s.back.wg.Done()
+	for s.beginTurn(w) {
+		begun := time.Now()
+		err := w.do()
 		if err != nil && !errors.Is(err, errStopping) {
 			s.opts.Logger.Error("background work failed", "worker", w.name, "error", err)
 		}
-		b.mu.Lock()
-		w.busy = false
-		if err != nil && !errors.Is(err, errStopping) {
-			b.lastErr = err
-			s.retryLocked(w)
-		}
-		b.cond.Broadcast()
+		s.endTurn(w, time.Since(begun), err)
 	}
 }
 
-// retryLocked wakes a worker again some time after an error, unless the store
-// has stopped writing for good.
-func (s *Store) retryLocked(w *worker) {
-	if w.retryAt || s.failure() != nil {
-		return
+func (s *Store) beginTurn(w *worker) bool {
+	b := &s.back
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !b.stopping && (!w.pending || w.blocked || w.rests && b.urgent == 0 && !s.overBudget()) {
+		b.cond.Wait()
 	}
-	w.retryAt = true
-	time.AfterFunc(retryDelay, func() {
-		s.back.mu.Lock()
-		w.retryAt = false
+	if b.stopping {
+		return false
+	}
+	w.pending = false
+	w.begun++
+	return true
+}
+
+func (s *Store) endTurn(w *worker, took time.Duration, err error) {
+	b := &s.back
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w.done = w.begun
+	switch {
+	case err == nil:
+		w.failures = 0
+		if took > shortTurn {
+			b.pauseLocked(&w.rests, min(restFactor*took, maxRest))
+		}
+	case !errors.Is(err, errStopping):
+		b.failures++
+		b.lastErr = err
 		w.pending = true
-		s.back.cond.Broadcast()
-		s.back.mu.Unlock()
+		b.pauseLocked(&w.blocked, min(retryDelay<<min(w.failures, 10), maxRetryDelay))
+		w.failures++
+	}
+	b.cond.Broadcast()
+}
+
+// pauseLocked sets a flag for some time.
+func (b *background) pauseLocked(flag *bool, d time.Duration) {
+	*flag = true
+	time.AfterFunc(d, func() {
+		b.mu.Lock()
+		*flag = false
+		b.cond.Broadcast()
+		b.mu.Unlock()
 	})
 }
 
@@ -110,15 +147,20 @@ func (s *Store) wake() {
 
 // wakeIfFull wakes the workers after a write, if there is a flush to do.
 func (s *Store) wakeIfFull() {
-	if s.memoryBytes.Load() > s.opts.MemtableBytes || s.log.Bytes() > s.logLimit() {
+	if s.overBudget() || s.logTooLong() {
 		s.wake()
 	}
 }
 
-// logLimit is the length of log that asks for a flush of everything that keeps
-// it, so that idle forks never pin the log.
-func (s *Store) logLimit() int64 {
-	return max(2*s.opts.MemtableBytes, 4*s.opts.SegmentBytes)
+func (s *Store) overBudget() bool { return s.memoryBytes.Load() > s.opts.MemtableBytes }
+
+// maxSegments is how many log segments may gather, however little they hold.
+const maxSegments = 8
+
+// logTooLong tells whether everything that keeps the log should be flushed, so
+// that idle forks never pin it.
+func (s *Store) logTooLong() bool {
+	return s.log.Bytes() > max(2*s.opts.MemtableBytes, 4*s.opts.SegmentBytes) || s.log.Segments() > maxSegments && s.log.Bytes() < s.opts.SegmentBytes
 }
 
 // stopped is asked by long work whether to give up.
@@ -129,28 +171,34 @@ func (s *Store) stopped() error {
 	return s.failure()
 }
 
-// tendMemory is what the memory worker does when it is woken.
+// tendMemory is a turn of the memory worker.
 func (s *Store) tendMemory() error {
-	if _, err := s.pass(func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.stopped); err != nil {
+	_, err := s.pass(func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.stopped)
+	if errors.Is(err, errStopping) {
 		return err
 	}
-	var flushErr error
-	switch {
-	case s.log.Bytes() > s.logLimit():
-		flushErr = s.flush(func(*forktree.Fork) bool { return true })
-	case s.memoryBytes.Load() > s.opts.MemtableBytes:
-		flushErr = s.flush(s.largeMemtables())
-	}
+	flushErr := s.flushIfNeeded()
 	if !errors.Is(flushErr, errStopping) {
 		s.back.mu.Lock()
 		s.back.flushErr = flushErr
+		s.back.cond.Broadcast()
 		s.back.mu.Unlock()
 	}
-	return errors.Join(flushErr, s.afterSwap(), s.trim(), s.rewriteManifest())
+	return errors.Join(err, flushErr, s.afterSwap(), s.trim(), s.rewriteManifest())
+}
+
+func (s *Store) flushIfNeeded() error {
+	switch {
+	case s.logTooLong():
+		return s.flush(func(*forktree.Fork) bool { return true })
+	case s.overBudget():
+		return s.flush(s.largeMemtables())
+	}
+	return nil
 }
 
 // largeMemtables chooses the forks whose memtables are worth a flush of their
-// own: those that hold more than their share of half the budget.
+// own: those that hold at least their share of half the budget.
 func (s *Store) largeMemtables() func(*forktree.Fork) bool {
 	s.mu.Lock()
 	active := int64(0)
@@ -171,7 +219,7 @@ func (s *Store) rewriteManifest() error {
 	return s.writeError("rewrite the manifest", s.man.Rewrite())
 }
 
-// tendTables is what the merge worker does when it is woken.
+// tendTables is a turn of the merge worker.
 func (s *Store) tendTables() error {
 	tables := func(k compaction.Kind) bool { return k != compaction.KindConsolidate }
 	for {
@@ -179,7 +227,6 @@ func (s *Store) tendTables() error {
 		if err != nil || !did {
 			return err
 		}
-		s.wake()
 	}
 }
 
@@ -200,7 +247,7 @@ func (s *Store) paced() func() error {
 		s.back.mu.Lock()
 		urgent := s.back.urgent > 0 || s.back.stopping
 		s.back.mu.Unlock()
-		if !urgent && s.memoryBytes.Load() < s.opts.MemtableBytes {
+		if !urgent && !s.overBudget() {
 			time.Sleep(min(worked, 10*slice))
 		}
 		begun = time.Now()
@@ -211,24 +258,23 @@ func (s *Store) paced() func() error {
 // throttle makes a writer wait while twice the memory budget is in use. If the
 // memory cannot be flushed, the writer is told why instead.
 func (s *Store) throttle() error {
-	if s.opts.Manual || s.memoryBytes.Load() < 2*s.opts.MemtableBytes {
+	full := func() bool { return s.memoryBytes.Load() >= 2*s.opts.MemtableBytes }
+	if s.opts.Manual || !full() {
 		return nil
 	}
 	s.counter.stalls.Add(1)
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for s.memoryBytes.Load() >= 2*s.opts.MemtableBytes {
-		if b.stopping {
+	for full() {
+		switch {
+		case b.stopping:
 			return ErrClosed
-		}
-		if err := s.failure(); err != nil {
-			return err
-		}
-		if b.flushErr != nil {
+		case s.failure() != nil:
+			return s.failure()
+		case b.flushErr != nil:
 			return b.flushErr
-		}
-		if !b.memory.pending {
+		case !b.memory.pending:
 			b.memory.pending = true
 			b.cond.Broadcast()
 		}

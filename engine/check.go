@@ -67,7 +67,7 @@ func (r *CheckReport) OK() bool { return len(r.Problems) == 0 && len(r.Missing) 
 // wrong with the store is in the report.
 func Check(dir string, o CheckOptions) (*CheckReport, error) {
 	s := &Store{dir: dir, opts: (&Options{ReadOnly: true, FS: o.FS}).withDefaults()}
-	s.fs = s.opts.FS
+	s.fs = &dirSyncFS{FS: s.opts.FS}
 	report := &CheckReport{}
 	if _, err := s.inspect(); err != nil {
 		if report.problem(err) {
@@ -116,7 +116,7 @@ func (r *CheckReport) run(fsys vfs.FS, dir string, level CheckLevel) error {
 	if rec.Last < state.Applied {
 		return errs.Corruptf("the log", -1, "it ends at LSN %d, but the manifest has the effect of LSN %d", rec.Last, state.Applied)
 	}
-	tree, err := forktree.Load(state, rp.frozen, rp.mems)
+	tree, err := forktree.Load(rp.state, rp.frozen, rp.mems)
 	if err != nil {
 		return &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
 	}
@@ -159,7 +159,7 @@ func (r *CheckReport) tables(fsys vfs.FS, dir string, tree *forktree.Tree, level
 		m := &t.Meta
 		r.Rows += m.Rows
 		name := ids.TableFileName(m.File)
-		err := checkTableFile(fsys, dir, *m)
+		_, err := checkTableFile(fsys, dir, *m)
 		if _, sizeErr := fsys.Size(path.Join(dir, name)); sizeErr != nil {
 			if !slices.Contains(r.Missing, name) {
 				r.Missing = append(r.Missing, name)

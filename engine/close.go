@@ -7,6 +7,8 @@ import "errors"
 // comes back from the log. Handles and iterators that are still open return
 // ErrClosed from now on. Close may be called more than once.
 func (s *Store) Close() error {
+	s.closing.Lock() // a second Close returns when the first is done
+	defer s.closing.Unlock()
 	s.mu.Lock()
 	already := s.closed.Swap(true)
 	s.mu.Unlock()

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
@@ -20,6 +22,7 @@ func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did 
 	s.mu.Lock()
 	entries := s.mu.tree.Entries()
 	s.mu.Unlock()
+	slices.SortFunc(entries, func(a, b *forktree.Node) int { return cmp.Compare(a.ID, b.ID) })
 	for _, n := range entries {
 		for {
 			if stopped := stop(); stopped != nil {
@@ -98,7 +101,7 @@ func (s *Store) join(c *forktree.Claim) error {
 			s.counter.joins.Add(1)
 		}
 	})
-	return errors.Join(err, s.afterSwap())
+	return err
 }
 
 // consolidate swaps one memtable in for those of the range.
@@ -111,10 +114,12 @@ func (s *Store) consolidate(c *forktree.Claim) error {
 	if c.Wanted() {
 		s.mu.tree.InstallMemory(c, mem)
 		s.counter.consolidations.Add(1)
+		s.counter.installs.Add(1)
 	}
 	s.unclaimLocked(c)
 	s.countMemoryLocked()
 	s.mu.Unlock()
+	s.wake()
 	return nil
 }
 
@@ -134,9 +139,14 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	}
 	s.mu.Unlock()
 
-	out := s.newOutput()
+	out, err := s.newOutput()
+	if err != nil {
+		below.releaseQuietly()
+		s.unclaim(c)
+		return err
+	}
 	res, err := compaction.Merge(inputs, out, below.absent, stop)
-	below.release()
+	below.releaseQuietly()
 	if err == nil && res.RowsIn != before {
 		err = fmt.Errorf("%d rows were read of tables that hold %d", res.RowsIn, before)
 	}
@@ -146,7 +156,7 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	}
 	if err != nil {
 		s.unclaim(c)
-		return errors.Join(diskFull(s.blame(err)), out.Discard())
+		return errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
 	used := map[ids.FileNum]bool{}
 	err = s.install([]*forktree.Claim{c}, func() {
@@ -168,5 +178,6 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 		s.counter.merges.Add(1)
 		s.counter.tombstonesDropped.Add(res.TombstonesDropped)
 	})
-	return errors.Join(err, s.finishOutput(out, used), s.afterSwap())
+	s.finishOutput(out, used)
+	return err
 }

@@ -18,6 +18,10 @@ import (
 // result is installed, and its memory freed, before the next is begun.
 const flushJobBytes = 256 << 20
 
+// flushJobNodes bounds the tables that one job publishes in one transaction: each
+// names its first and its last key, up to 64 KiB both.
+const flushJobNodes = 4096
+
 // flush writes memory to tables: it freezes the memtables of the forks that
 // freeze chooses, and then writes every node that is in memory. One swap serves
 // every fork above a node; the tables of many small nodes share a file, an fsync
@@ -34,10 +38,29 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 		if err != nil {
 			return fmt.Errorf("flush: %w", err)
 		}
-		if !did {
+		if !did && !s.waitForMemory(upTo) {
 			return nil
 		}
 	}
+}
+
+// waitForMemory waits for another job to give a claim back, if one holds a node
+// in memory that a flush up to upTo has to write. It tells whether it waited.
+func (s *Store) waitForMemory(upTo ids.NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.tree.MemoryNodes() == 0 {
+		return false
+	}
+	for c := range s.mu.claims {
+		for _, n := range c.Range {
+			if n.Mem != nil && n.ID < upTo && n.Live() {
+				s.mu.unclaimed.Wait()
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // freezeForks logs a freeze record for each chosen fork that has unfrozen rows.
@@ -86,7 +109,14 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 	if len(claims) == 0 {
 		return false, nil
 	}
-	out := s.newOutput()
+	out, err := s.newOutput()
+	if err != nil {
+		for _, v := range below {
+			v.releaseQuietly()
+		}
+		s.unclaim(claims...)
+		return false, err
+	}
 	metas := make([][]sstable.Meta, len(claims))
 	for i, c := range claims {
 		if metas[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out); err != nil {
@@ -94,14 +124,14 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 		}
 	}
 	for _, v := range below {
-		v.release()
+		v.releaseQuietly()
 	}
 	if err == nil {
 		err = out.Sync()
 	}
 	if err != nil {
 		s.unclaim(claims...)
-		return false, errors.Join(diskFull(s.blame(err)), out.Discard())
+		return false, errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
 	used := map[ids.FileNum]bool{}
 	err = s.install(claims, func() {
@@ -119,7 +149,8 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 		}
 	})
 	s.back.announce()
-	return true, errors.Join(err, s.finishOutput(out, used), s.afterSwap())
+	s.finishOutput(out, used)
+	return true, err
 }
 
 // claimMemory claims nodes that are in memory, oldest first, and gives for each a
@@ -129,8 +160,11 @@ func (s *Store) claimMemory(upTo ids.NodeID) (claims []*forktree.Claim, below []
 	defer s.mu.Unlock()
 	var total int64
 	for _, n := range s.mu.tree.Nodes() {
-		if n.Mem == nil || n.ID >= upTo || total > flushJobBytes {
+		if n.Mem == nil || n.ID >= upTo {
 			continue
+		}
+		if total > flushJobBytes || len(claims) == flushJobNodes {
+			break
 		}
 		c := s.claimLocked([]*forktree.Node{n})
 		if c == nil {
@@ -160,11 +194,26 @@ func (v *view) absent(key []byte) (bool, error) {
 	return !held, err
 }
 
-func (s *Store) newOutput() *compaction.Output {
+// newOutput begins a job's output. The numbers that a job of any size may need
+// before it asks for more are reserved first.
+func (s *Store) newOutput() (*compaction.Output, error) {
+	if err := s.reserveNumbers(lowNumbers); err != nil {
+		return nil, err
+	}
 	return compaction.NewOutput(s.fs, s.dir, compaction.OutputOptions{
 		TableBytes: uint64(s.opts.TableBytes), FileBytes: uint64(s.opts.TableBytes), BlockBytes: s.opts.BlockBytes,
 		NextFile: s.newFileNum, NextTable: s.newTableID,
-	})
+	}), nil
+}
+
+// discard removes a failed job's files; what cannot be removed now becomes a
+// zombie.
+func (s *Store) discard(out *compaction.Output) error {
+	err := out.Discard()
+	if err != nil {
+		s.finishOutput(out, nil)
+	}
+	return err
 }
 
 // diskFull makes every form of a full disk match ErrNoSpace. Nothing was
@@ -176,10 +225,12 @@ func diskFull(err error) error {
 	return err
 }
 
-// finishOutput closes a job's output and makes zombies of the files that the
-// install used nothing of.
-func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) error {
-	err := out.Close()
+// finishOutput closes a job's output, which is synced, and makes zombies of the
+// files that the install used nothing of.
+func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) {
+	if err := out.Close(); err != nil {
+		s.opts.Logger.Warn("a table file could not be closed", "error", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, num := range out.Files() {
@@ -187,7 +238,6 @@ func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) 
 			s.mu.zombies = append(s.mu.zombies, zombie{num: num})
 		}
 	}
-	return err
 }
 
 // afterSwap makes readers let go of what a swap replaced, and reclaims it.

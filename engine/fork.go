@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
@@ -140,6 +141,7 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 	}
 	rec := wal.Fork{Name: name, Parent: parent, FromSnapshot: snapshot, CreatedUnixNano: time.Now().UnixNano()}
 	var child *Fork
+	var crowded bool
 	err := s.record(fmt.Sprintf("fork %q", name), false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if s.mu.tree.ForkByName(name) != nil {
 			return 0, nil, ErrForkExists
@@ -156,14 +158,28 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 		}
 		s.mu.tree.AddFork(f)
 		child = s.forkHandleLocked(f)
+		crowded = memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
 		return wal.KindFork, rec.AppendTo(nil), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.counter.forks.Add(1)
-	s.wake()
+	if rec.Freeze.Node != 0 && crowded {
+		s.wake()
+	}
 	return child, nil
+}
+
+// memoryStretch counts the nodes in memory at the top of a path, as far as is
+// needed to see that there are too many.
+func memoryStretch(n *forktree.Node) int {
+	const enough = 16
+	count := 0
+	for ; n != nil && n.Mem != nil && count < enough; n = n.Older {
+		count++
+	}
+	return count
 }
 
 // Rename gives the fork another name. Handles stay good. ErrForkExists if the
@@ -192,8 +208,8 @@ func (f *Fork) Rename(name string, opts ...WriteOption) error {
 // nothing else holds is discarded. O(1). Iterators that are open on f go on with
 // what they saw. Resetting a fork to itself changes nothing.
 func (f *Fork) Reset(to Source, opts ...WriteOption) error {
-	if to.owner() != f.s {
-		return fmt.Errorf("reset: the source belongs to another store")
+	if to == nil || to.owner() != f.s {
+		return fmt.Errorf("reset: the source is nil or belongs to another store")
 	}
 	rec := wal.Reset{Fork: f.f.ID}
 	err := f.s.record("reset", true, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {

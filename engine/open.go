@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,21 +30,21 @@ import (
 //  1. lock the directory;
 //  2. read the manifest, replay the log over it, and keep what forks and
 //     snapshots reach; up to here nothing is changed;
-//  3. sync every log segment that was replayed: from here on no later crash can
-//     take back what recovery is about to build on;
-//  4. write a new manifest, which holds what was recovered and reserves a block
-//     of numbers; it is durable before anything is removed, because what was read
-//     of the old one may not be;
-//  5. remove the files that the new manifest does not name, before any number is
-//     given out (but the new manifest's own, which skips names that are taken);
-//  6. start a new log segment, whose header seals the old one where it was
-//     accepted to end.
+//  3. write a new manifest with the state as it was read and a reservation of
+//     numbers: it says nothing yet that only the log says;
+//  4. sync every log segment that was replayed and start a new one, whose header
+//     seals the old one where it was accepted to end, and which repeats what may
+//     have been read from the operating system's memory only: from here on no
+//     later crash can take back what was recovered;
+//  5. append to the manifest what the log added: it is never ahead of the log;
+//  6. remove the files that the manifest, now durable, does not name.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{dir: dir, opts: o.withDefaults()}
-	s.fs = s.opts.FS
+	s.fs = &dirSyncFS{FS: s.opts.FS}
 	s.mu.viewed = map[*viewer]struct{}{}
 	s.mu.views = map[*view]struct{}{}
 	s.mu.claims = map[*forktree.Claim]struct{}{}
+	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), s.abandon())
 	}
@@ -163,57 +164,50 @@ func (s *Store) create() error {
 
 // recover opens an existing store.
 func (s *Store) recover() error {
-	state, _, err := manifest.Load(s.fs, s.dir)
+	loaded, _, err := manifest.Load(s.fs, s.dir)
 	if err != nil {
 		return err
 	}
-	rec, tree, err := rebuild(s.fs, s.dir, state)
+	rec, tree, err := rebuild(s.fs, s.dir, loaded)
 	if err != nil {
 		return err
 	}
+	s.mu.newest = rec.Last
 	if s.opts.ReadOnly {
 		s.mu.tree = tree
-		s.mu.lastLSN, s.mu.newest = rec.Last, rec.Last
+		s.mu.lastLSN = rec.Last
 		s.visible.Store(uint64(rec.Last))
-		s.countMemoryLocked()
+		s.countRecoveredLocked()
 		return nil
 	}
-	if err := rec.Sync(); err != nil {
-		return err
-	}
-	return s.begin(tree, state, rec)
+	return s.begin(tree, loaded, rec)
 }
 
-// begin takes the recovered tree into use: it writes the new manifest, removes
-// what that does not name, and starts the log.
-func (s *Store) begin(tree *forktree.Tree, old *manifest.State, rec *wal.Recovered) error {
+// begin takes the recovered tree into use: steps 3 to 6 of Open. loaded is the
+// manifest's state as it was read, before any record of the log.
+func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Recovered) error {
 	s.mu.tree = tree
-	s.nextID.Store(old.NextID)
-	s.idBound.Store(old.NextID + numberBlock)
-	s.mu.lsnBound = old.NextLSN + numberBlock
-	s.mu.lastLSN = old.NextLSN - 1
-	s.mu.trimmed = old.Trimmed
-	if rec != nil {
-		s.mu.newest = rec.Last
-	}
+	s.id = loaded.StoreID
+	s.nextID.Store(loaded.NextID)
+	s.idBound.Store(loaded.NextID + numberBlock)
+	s.mu.lsnBound = loaded.NextLSN + numberBlock
+	s.mu.lastLSN = loaded.NextLSN - 1
+	s.mu.trimmed = loaded.Trimmed
 	s.visible.Store(uint64(s.mu.lastLSN))
+	s.countRecoveredLocked()
 
-	state := manifest.NewState()
-	state.StoreID, s.id = old.StoreID, old.StoreID
-	state.Apply(tree.TakeTransaction())
-	state.Counters = manifest.Counters{
-		Applied: s.mu.newest, Trimmed: s.mu.trimmed, NextID: s.idBound.Load(), NextLSN: s.mu.lsnBound,
-	}
+	recovered := manifest.NewState()
+	recovered.Apply(tree.TakeTransaction())
+	change := manifest.Diff(loaded, recovered)
+
+	loaded.NextID, loaded.NextLSN = s.idBound.Load(), s.mu.lsnBound
 	var err error
-	s.man, err = manifest.Create(s.fs, s.dir, state, manifest.Options{
+	s.man, err = manifest.Create(s.fs, s.dir, loaded, manifest.Options{
 		NextFile:    s.newFileNum,
 		WaitDurable: func(lsn ids.LSN) error { return s.log.Sync(lsn) },
 		OnFailure:   func(err error) { s.opts.Logger.Error("the manifest has failed", "error", err) },
 	})
 	if err != nil {
-		return err
-	}
-	if err := s.removeOrphans(rec); err != nil {
 		return err
 	}
 	s.log, err = wal.Start(s.fs, s.dir, rec, s.mu.lastLSN+1, wal.Options{
@@ -225,8 +219,23 @@ func (s *Store) begin(tree *forktree.Tree, old *manifest.State, rec *wal.Recover
 	if err != nil {
 		return err
 	}
+	c := s.countersLocked()
+	c.Applied = s.mu.newest
+	change.Counters = &c
+	if err := s.man.Sync(s.man.Append(change, s.mu.newest)); err != nil {
+		return err
+	}
+	return s.removeOrphans(rec)
+}
+
+// countRecoveredLocked counts the memory of what replay has built.
+func (s *Store) countRecoveredLocked() {
+	for _, f := range s.mu.tree.Forks() {
+		if f.Mem != nil {
+			s.mu.activeBytes += f.Mem.Bytes()
+		}
+	}
 	s.countMemoryLocked()
-	return nil
 }
 
 // markDelay turns the log's idle marker off where nothing may run by itself.
@@ -238,7 +247,7 @@ func (s *Store) markDelay() time.Duration {
 }
 
 // rebuild reads the log over the manifest's state and builds the tree. It changes
-// nothing on disk; state's forks and snapshots are brought up to the log's end.
+// nothing on disk, and leaves state as it is.
 func rebuild(fsys vfs.FS, dir string, state *manifest.State) (*wal.Recovered, *forktree.Tree, error) {
 	r := newReplay(state)
 	rec, err := wal.Replay(fsys, dir, state.Trimmed, r.record)
@@ -248,31 +257,34 @@ func rebuild(fsys vfs.FS, dir string, state *manifest.State) (*wal.Recovered, *f
 	if rec.Last < state.Applied {
 		return nil, nil, errs.Corruptf("the log", -1, "it ends at LSN %d, but the manifest has the effect of LSN %d", rec.Last, state.Applied)
 	}
-	tree, err := forktree.Load(state, r.frozen, r.mems)
+	tree, err := forktree.Load(r.state, r.frozen, r.mems)
 	if err != nil {
 		return nil, nil, &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
 	}
 	for _, t := range tree.Tables() {
-		if err := checkTableFile(fsys, dir, t.Meta); err != nil {
+		size, err := checkTableFile(fsys, dir, t.Meta)
+		if err != nil {
 			return nil, nil, err
 		}
+		tree.SetFileBytes(t.Meta.File, size)
 	}
 	return rec, tree, nil
 }
 
-// checkTableFile makes sure that the bytes of a table can be there at all.
-func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) error {
+// checkTableFile makes sure that the bytes of a table can be there at all, and
+// gives the length of its file.
+func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) (fileBytes uint64, err error) {
 	name := ids.TableFileName(m.File)
 	size, err := fsys.Size(path.Join(dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errs.Corruptf(name, -1, "the file is missing, but the manifest names table %d in it", m.ID)
+		return 0, errs.Corruptf(name, -1, "the file is missing, but the manifest names table %d in it", m.ID)
 	case err != nil:
-		return err
+		return 0, err
 	case uint64(size) < m.Offset+m.Length:
-		return errs.Corruptf(name, size, "the file ends here, but table %d reaches to %d", m.ID, m.Offset+m.Length)
+		return 0, errs.Corruptf(name, size, "the file ends here, but table %d reaches to %d", m.ID, m.Offset+m.Length)
 	}
-	return nil
+	return uint64(size), nil
 }
 
 // abandon gives back what a failed open had taken.

@@ -114,6 +114,7 @@ func (s *Store) unlink(z zombie) error {
 		return err
 	}
 	s.counter.filesRemoved.Add(1)
+	s.counter.installs.Add(1)
 	return nil
 }
 
@@ -122,18 +123,18 @@ func (s *Store) unlink(z zombie) error {
 func (s *Store) trim() error {
 	s.mu.Lock()
 	low := s.mu.tree.LowLSN(s.mu.newest + 1)
-	if low <= s.log.FirstLSN() || low <= s.mu.trimmed {
+	if !s.log.Trimmable(low) {
 		s.mu.Unlock()
 		return nil
 	}
-	s.mu.trimmed = low
+	s.mu.trimmed = max(s.mu.trimmed, low)
 	at := s.publishLocked()
 	s.mu.Unlock()
 	if err := s.man.Sync(at); err != nil {
 		return s.writeError("trim the log", err)
 	}
 	_, err := s.log.Trim(low)
-	return err
+	return s.writeError("trim the log", err)
 }
 
 // install runs fn, which installs results in the tree, and publishes it in the
@@ -142,11 +143,13 @@ func (s *Store) trim() error {
 func (s *Store) install(claims []*forktree.Claim, fn func()) error {
 	s.mu.Lock()
 	fn()
+	s.counter.installs.Add(1)
 	at := s.publishLocked()
 	for _, c := range claims {
 		s.unclaimLocked(c)
 	}
 	s.mu.Unlock()
+	s.wake()
 	return s.writeError("publish", s.man.Sync(at))
 }
 
@@ -161,6 +164,7 @@ func (s *Store) claimLocked(rng []*forktree.Node) *forktree.Claim {
 func (s *Store) unclaimLocked(c *forktree.Claim) {
 	s.mu.tree.Unclaim(c)
 	delete(s.mu.claims, c)
+	s.mu.unclaimed.Broadcast()
 }
 
 func (s *Store) unclaim(claims ...*forktree.Claim) {

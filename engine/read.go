@@ -63,11 +63,11 @@ func (r *viewer) Scan(rng Range) (rows iter.Seq2[[]byte, []byte], err func() err
 			failed = err
 			return
 		}
+		defer func() { failed = it.Close() }()
 		for ok := it.First(); ok; ok = it.Next() {
 			if !yield(it.Key(), it.Value()) {
-				break
+				return
 			}
 		}
-		failed = it.Close()
 	}, func() error { return failed }
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
@@ -20,13 +21,15 @@ import (
 // decided by reachability alone, in forktree.Load: the fork that wrote a node may
 // be long gone.
 type replay struct {
-	state  *manifest.State // its forks and snapshots are brought up to date
+	state  *manifest.State // a copy, whose forks and snapshots are brought up to date
 	frozen map[ids.NodeID]forktree.Frozen
 	mems   map[ids.NodeID]forktree.Memtable
 }
 
-func newReplay(state *manifest.State) *replay {
-	return &replay{state: state, frozen: map[ids.NodeID]forktree.Frozen{}, mems: map[ids.NodeID]forktree.Memtable{}}
+func newReplay(loaded *manifest.State) *replay {
+	state := *loaded
+	state.Forks, state.Snapshots = maps.Clone(loaded.Forks), maps.Clone(loaded.Snapshots)
+	return &replay{state: &state, frozen: map[ids.NodeID]forktree.Frozen{}, mems: map[ids.NodeID]forktree.Memtable{}}
 }
 
 // record takes one record of the log.

@@ -9,8 +9,10 @@ import (
 )
 
 // Settle waits until the background work has nothing left to do: merges are at
-// rest and the files that nothing needs are unlinked. It forces no flush. It
-// returns the error of background work that failed meanwhile.
+// rest and the files that nothing needs are unlinked. It forces no flush. Where
+// others go on writing and forking there is always something to do; then it returns
+// after a while all the same. It returns the error of background work that failed
+// meanwhile.
 func (s *Store) Settle() error {
 	if s.closed.Load() {
 		return ErrClosed
@@ -26,24 +28,40 @@ func (s *Store) Settle() error {
 	return s.settle()
 }
 
+// settleRounds bounds the waiting where others keep making work.
+const settleRounds = 32
+
+// settle waits until both workers have taken a turn that began after the call and
+// found nothing to install.
 func (s *Store) settle() error {
-	s.wake()
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.urgent++
 	defer func() { b.urgent-- }()
-	b.lastErr = nil
-	for b.memory.pending || b.memory.busy || b.merge.pending || b.merge.busy {
-		if b.stopping {
-			return ErrClosed
+	failures := b.failures
+	for range settleRounds {
+		installed := s.counter.installs.Load()
+		memory, merge := b.memory.begun, b.merge.begun
+		b.memory.pending, b.merge.pending = true, true
+		b.cond.Broadcast()
+		for b.memory.done <= memory || b.merge.done <= merge {
+			if b.stopping {
+				return ErrClosed
+			}
+			if b.failures != failures {
+				return b.lastErr
+			}
+			b.cond.Wait()
 		}
-		if b.lastErr != nil {
+		if b.failures != failures {
 			return b.lastErr
 		}
-		b.cond.Wait()
+		if s.counter.installs.Load() == installed {
+			return nil
+		}
 	}
-	return b.lastErr
+	return nil
 }
 
 // beginJob begins work that the caller's goroutine does itself; one at a time.
@@ -67,11 +85,6 @@ func (s *Store) Flush() error {
 	if err := s.flush(func(*forktree.Fork) bool { return true }); err != nil {
 		return err
 	}
-	if !s.opts.Manual {
-		if err := s.settle(); err != nil {
-			return fmt.Errorf("flush: %w", err)
-		}
-	}
 	return errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest())
 }
 
@@ -85,21 +98,23 @@ func (s *Store) Compact() error {
 		return err
 	}
 	defer end()
-	for {
+	for range settleRounds {
+		// What a drop has freed goes first: it decides what can be merged.
+		if err := s.afterSwap(); err != nil {
+			return fmt.Errorf("compact: %w", err)
+		}
 		did, err := s.pass(func(compaction.Kind) bool { return true }, s.stopped)
 		if err != nil {
 			return fmt.Errorf("compact: %w", err)
 		}
-		if err := s.afterSwap(); err != nil {
-			return fmt.Errorf("compact: %w", err)
-		}
-		if !s.opts.Manual {
+		if !s.opts.Manual { // a worker may hold a claim on what is left to merge
 			if err := s.settle(); err != nil {
 				return fmt.Errorf("compact: %w", err)
 			}
 		}
 		if !did {
-			return errors.Join(s.trim(), s.rewriteManifest())
+			break
 		}
 	}
+	return errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest())
 }

@@ -72,7 +72,6 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.wake()
 	return h, nil
 }
 

@@ -14,6 +14,7 @@ type counters struct {
 	forks, flushes, merges, sharedMerges, joins, consolidations atomic.Uint64
 	bytesFlushed, bytesMerged, tombstonesDropped                atomic.Uint64
 	filesRemoved, discarded, stalls                             atomic.Uint64
+	installs                                                    atomic.Uint64 // of any kind, and files removed
 	iterators                                                   atomic.Int64
 }
 

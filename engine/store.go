@@ -11,7 +11,6 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
-	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/sstable"
 	"github.com/tinedb/tine/wal"
@@ -24,7 +23,7 @@ const MainFork = "main"
 type Store struct {
 	dir    string
 	opts   Options
-	fs     vfs.FS
+	fs     *dirSyncFS
 	lock   io.Closer
 	cache  *sstable.Cache
 	tables *sstable.Tables
@@ -52,12 +51,14 @@ type Store struct {
 		viewed      map[*viewer]struct{} // those with a cached view
 		views       map[*view]struct{}   // all that pin something
 		claims      map[*forktree.Claim]struct{}
+		unclaimed   *sync.Cond // on mu; broadcast when claims are given back
 	}
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved
 	memoryBytes atomic.Int64  // of all memtables and nodes in memory
 	reserveMu   sync.Mutex    // one reservation of numbers at a time
 
+	closing sync.Mutex // held by Close
 	jobs    sync.Mutex // held by Flush, Compact and the like in the caller's goroutine
 	back    background
 	counter counters
@@ -105,6 +106,9 @@ func (s *Store) failure() error {
 	}
 	if err := s.man.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPoisoned, err)
+	}
+	if s.fs.broken.Load() {
+		return fmt.Errorf("%w: %w", ErrPoisoned, s.fs.failed())
 	}
 	return nil
 }
@@ -170,8 +174,8 @@ func (s *Store) writeError(what string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, wal.ErrIndeterminate):
-		return fmt.Errorf("%s: %w: %w: %w", what, ErrIndeterminate, ErrPoisoned, err)
+	case errors.Is(err, wal.ErrClosed), errors.Is(err, manifest.ErrClosed):
+		return fmt.Errorf("%s: %w", what, ErrClosed)
 	case errors.Is(err, wal.ErrPoisoned), errors.Is(err, manifest.ErrPoisoned):
 		return fmt.Errorf("%s: %w: %w", what, ErrPoisoned, err)
 	default:
@@ -179,13 +183,20 @@ func (s *Store) writeError(what string, err error) error {
 	}
 }
 
-// acknowledge returns once everything through lsn is durable (sync), or in the
-// hands of the operating system.
+// acknowledge returns once the record with that LSN is durable (sync), or in the
+// hands of the operating system. The record has its place in the log and readers
+// may have seen it, so whatever goes wrong here leaves its fate open.
 func (s *Store) acknowledge(what string, lsn ids.LSN, sync bool) error {
+	var err error
 	if sync {
-		return s.writeError(what, s.log.Sync(lsn))
+		err = s.log.Sync(lsn)
+	} else {
+		err = s.log.Write(lsn)
 	}
-	return s.writeError(what, s.log.Write(lsn))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrIndeterminate, s.writeError(what, err))
+	}
+	return nil
 }
 
 // Sync makes every write that has been acknowledged so far durable.
@@ -199,7 +210,7 @@ func (s *Store) Sync() error {
 	s.mu.Lock()
 	lsn := s.mu.newest
 	s.mu.Unlock()
-	return s.acknowledge("sync", lsn, true)
+	return s.writeError("sync", s.log.Sync(lsn))
 }
 
 // record appends one structural record: it makes room in the log, and then, in
@@ -257,8 +268,15 @@ func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, 
 		return 0, err
 	}
 	s.appendLocked(lsn, kind, size, payload)
+	if s.mu.tree.Owed() > maxOwed {
+		s.publishLocked()
+	}
 	return lsn, nil
 }
+
+// maxOwed is how many forks and snapshots may have changed before they are
+// published although nothing else is, so that a manifest transaction stays small.
+const maxOwed = 1 << 14
 
 // openLocked tells why a record cannot take its place now.
 func (s *Store) openLocked() error {

@@ -57,6 +57,14 @@ func (v *view) release() {
 	}
 }
 
+// releaseQuietly is release for jobs: it wakes no worker, so that a job that
+// fails again and again does not wake itself.
+func (v *view) releaseQuietly() {
+	v.s.mu.Lock()
+	v.releaseLocked()
+	v.s.mu.Unlock()
+}
+
 func (v *view) releaseLocked() {
 	if v.unref() {
 		v.unpinLocked()

@@ -33,7 +33,7 @@ const (
 	frameHeaderBytes = 40
 
 	frameAlign      = 8
-	maxPayloadBytes = 64 << 20
+	maxPayloadBytes = 1 << 30
 )
 
 // frame is one decoded frame. payload aliases the buffer it was read into.

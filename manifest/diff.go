@@ -1,0 +1,42 @@
+package manifest
+
+import "slices"
+
+// Diff gives the transaction that turns from into to, counters left out: applied
+// to from, it gives what to holds. A table is never changed under its id, so only
+// its coming and going counts. Cost: O(objects in both).
+func Diff(from, to *State) *Transaction {
+	t := &Transaction{}
+	t.PutForks, t.DropForks = changes(from.Forks, to.Forks, func(a, b Fork) bool { return a == b })
+	t.PutSnapshots, t.DropSnapshots = changes(from.Snapshots, to.Snapshots, func(a, b Snapshot) bool { return a == b })
+	t.PutNodes, t.DropNodes = changes(from.Nodes, to.Nodes, sameNode)
+	for id, m := range to.Tables {
+		if _, ok := from.Tables[id]; !ok {
+			t.PutTables = append(t.PutTables, m)
+		}
+	}
+	for id := range from.Tables {
+		if _, ok := to.Tables[id]; !ok {
+			t.DropTables = append(t.DropTables, id)
+		}
+	}
+	return t
+}
+
+func sameNode(a, b Node) bool {
+	return a.ID == b.ID && a.Older == b.Older && a.Fork == b.Fork && a.Frozen == b.Frozen && slices.Equal(a.Tables, b.Tables)
+}
+
+func changes[K comparable, V any](from, to map[K]V, same func(a, b V) bool) (puts []V, drops []K) {
+	for id, b := range to {
+		if a, ok := from[id]; !ok || !same(a, b) {
+			puts = append(puts, b)
+		}
+	}
+	for id := range from {
+		if _, ok := to[id]; !ok {
+			drops = append(drops, id)
+		}
+	}
+	return puts, drops
+}

@@ -36,6 +36,7 @@ type worker struct {
 	begun    uint64 // turns
 	done     uint64 // the number of the last turn that has ended
 	failures int    // in a row
+	untidy   bool   // reclaiming failed: look again after a while
 }
 
 // errStopping ends background work when the store is closed.
@@ -45,7 +46,7 @@ var errStopping = fmt.Errorf("%w: the store is being closed", ErrClosed)
 // one, up to maxRetryDelay.
 const (
 	retryDelay    = 500 * time.Millisecond
-	maxRetryDelay = 30 * time.Second
+	maxRetryDelay = 5 * time.Second
 )
 
 // A turn that took longer than shortTurn is followed by a rest of restFactor times
@@ -107,6 +108,10 @@ func (s *Store) endTurn(w *worker, took time.Duration, err error) {
 	switch {
 	case err == nil:
 		w.failures = 0
+		if w.untidy {
+			w.untidy = false
+			time.AfterFunc(maxRetryDelay, s.wake)
+		}
 		if took > shortTurn {
 			b.pauseLocked(&w.rests, min(restFactor*took, maxRest))
 		}
@@ -184,7 +189,23 @@ func (s *Store) tendMemory() error {
 		s.back.cond.Broadcast()
 		s.back.mu.Unlock()
 	}
-	return errors.Join(err, flushErr, s.afterSwap(), s.trim(), s.rewriteManifest())
+	s.tidied(errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest()))
+	return errors.Join(err, flushErr)
+}
+
+// tidied notes an error of work that gives space back. It is done again at the
+// next turn, and does not keep the worker from flushing meanwhile.
+func (s *Store) tidied(err error) {
+	if err == nil || errors.Is(err, ErrClosed) {
+		return
+	}
+	s.opts.Logger.Error("reclaiming space failed", "error", err)
+	b := &s.back
+	b.mu.Lock()
+	b.failures++
+	b.lastErr = err
+	b.memory.untidy = true
+	b.mu.Unlock()
 }
 
 func (s *Store) flushIfNeeded() error {

@@ -5,6 +5,7 @@ import (
 	"path"
 	"sync"
 
+	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
 )
@@ -59,10 +60,14 @@ func (l *Log) fill(f *file) error {
 	return stageCurrent(l.fs, l.dir, current{number: f.number, store: l.mu.state.StoreID})
 }
 
-// finishBase ends f's base and makes all of it durable.
+// finishBase ends f's base and makes all of it durable. On a full disk a file
+// without slack is better than none.
 func (l *Log) finishBase(f *file) error {
 	f.add(frameBase, nil)
 	if err := f.flush(); err != nil {
+		return err
+	}
+	if err := f.makeRoom(0); err != nil && !errs.IsNoSpace(err) {
 		return err
 	}
 	return f.sync()

@@ -49,8 +49,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	want := fingerprint(work.model)
 	harmless := 0
 	for _, name := range []string{damagedManifest, damagedCurrent} {
-		content, err := disk.ReadFile(name)
-		require.NoError(t, err)
+		content := readUsed(t, disk, name)
 		for at := range content {
 			for _, change := range []byte{1, 0x80, 0xff} {
 				damaged := append([]byte(nil), content...)
@@ -85,8 +84,7 @@ func requireCorrupt(t *testing.T, err error, name string, at int) {
 func TestEveryTruncation(t *testing.T) {
 	disk, work := soundStore(t)
 	whole := requireLoads(t, disk, work.model)
-	content, err := disk.ReadFile(damagedManifest)
-	require.NoError(t, err)
+	content := readUsed(t, disk, damagedManifest)
 	torn := 0
 	for length := range content {
 		require.NoError(t, disk.WriteFile(damagedManifest, content[:length]))
@@ -105,8 +103,7 @@ func TestEveryTruncation(t *testing.T) {
 	}
 	require.Positive(t, torn)
 
-	current, err := disk.ReadFile(damagedCurrent)
-	require.NoError(t, err)
+	current := readUsed(t, disk, damagedCurrent)
 	for length := range current {
 		require.NoError(t, disk.WriteFile(damagedCurrent, current[:length]))
 		_, _, err := Load(disk, testDir)
@@ -118,8 +115,7 @@ func TestEveryTruncation(t *testing.T) {
 func TestZeroedAndMovedSectors(t *testing.T) {
 	const sector = 512
 	disk, work := soundStore(t)
-	content, err := disk.ReadFile(damagedManifest)
-	require.NoError(t, err)
+	content := readUsed(t, disk, damagedManifest)
 	for to := 0; to+sector <= len(content); to += sector {
 		for from := -sector; from+sector <= len(content); from += sector {
 			if from == to {
@@ -151,8 +147,7 @@ func TestRotInTheLastGroupIsFound(t *testing.T) {
 	require.NoError(t, err)
 	base := requireLoads(t, disk, work.model).Bytes
 	require.NoError(t, log.Sync(appendSome(log, work, 2)))
-	content, err := disk.ReadFile(damagedManifest)
-	require.NoError(t, err)
+	content := readUsed(t, disk, damagedManifest)
 	for at := base; at < int64(len(content))-frameHeaderBytes; at++ {
 		damaged := append([]byte(nil), content...)
 		damaged[at] ^= 4
@@ -174,8 +169,7 @@ func TestTornTailWithWholeFramesBehindIt(t *testing.T) {
 	base := requireLoads(t, disk, want).Bytes
 	require.NoError(t, log.Sync(appendSome(log, work, 3)))
 	require.NoError(t, log.Close())
-	content, err := disk.ReadFile(damagedManifest)
-	require.NoError(t, err)
+	content := readUsed(t, disk, damagedManifest)
 	content = content[:len(content)-frameHeaderBytes] // the mark was not written yet
 	content[base+50] ^= 1
 	require.NoError(t, disk.WriteFile(damagedManifest, content))
@@ -186,10 +180,8 @@ func TestTornTailWithWholeFramesBehindIt(t *testing.T) {
 // TestFilesThatDoNotBelongTogether: whole files in the wrong place.
 func TestFilesThatDoNotBelongTogether(t *testing.T) {
 	disk, _ := soundStore(t)
-	content, err := disk.ReadFile(damagedManifest)
-	require.NoError(t, err)
-	sound, err := disk.ReadFile(damagedCurrent)
-	require.NoError(t, err)
+	content := readUsed(t, disk, damagedManifest)
+	sound := readUsed(t, disk, damagedCurrent)
 	store := [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 	for _, c := range []struct {
 		name    string
@@ -225,17 +217,16 @@ func signed(line string) string { return fmt.Sprintf("%s%016x\n", line, xxhash.S
 // TestNewerFormatIsRefused: with a good checksum a higher version is no damage.
 func TestNewerFormatIsRefused(t *testing.T) {
 	disk, _ := soundStore(t)
-	content, err := disk.ReadFile(damagedManifest)
-	require.NoError(t, err)
+	content := readUsed(t, disk, damagedManifest)
 	for version, want := range map[uint32]error{0: errs.ErrCorrupt, 2: errs.ErrNewerFormat, 1 << 31: errs.ErrNewerFormat} {
 		binary.LittleEndian.PutUint32(content[headerVersionAt:], version)
 		binary.LittleEndian.PutUint64(content[headerChecksumAt:], xxhash.Sum64(content[:headerChecksumAt]))
 		require.NoError(t, disk.WriteFile(damagedManifest, content))
-		_, _, err = Load(disk, testDir)
+		_, _, err := Load(disk, testDir)
 		require.ErrorIs(t, err, want)
 	}
 	require.NoError(t, disk.WriteFile(damagedCurrent, []byte(signed("TINE-CURRENT 2 anything else "))))
-	_, _, err = Load(disk, testDir)
+	_, _, err := Load(disk, testDir)
 	require.ErrorIs(t, err, errs.ErrNewerFormat)
 }
 

@@ -24,11 +24,12 @@ type file struct {
 	handle vfs.File
 	number ids.FileNum
 
-	offset   int64  // end of what was written
-	durable  int64  // end of what was synced
-	chain    uint64 // what the next frame chains to
-	position Position
-	buf      []byte // frames not written yet
+	offset    int64  // end of what was written
+	durable   int64  // end of what was synced
+	allocated int64  // the file's length: zeros from offset on, with space on disk
+	chain     uint64 // what the next frame chains to
+	position  Position
+	buf       []byte // frames not written yet
 }
 
 // maxTakenNumbers bounds the search for a free file name.
@@ -54,6 +55,30 @@ func createFile(fsys vfs.FS, dir string, nextFile func() ids.FileNum, store [16]
 		return f, nil
 	}
 	return nil, fmt.Errorf("create manifest: %d file numbers in a row are taken", maxTakenNumbers)
+}
+
+// slackBytes is how much space a file holds ready behind its end, so that what
+// frees space can still be published when the disk is full.
+const slackBytes = 16 << 10
+
+// makeRoom sees to it that n more bytes can be written without new disk space. On
+// a full disk the slack is used up first; when that is gone too it fails, and
+// nothing has changed.
+func (f *file) makeRoom(n int64) error {
+	need := f.offset + int64(len(f.buf)) + n
+	if need+slackBytes/2 <= f.allocated {
+		return nil
+	}
+	want := (need + slackBytes + slackBytes - 1) / slackBytes * slackBytes
+	err := f.handle.Preallocate(want)
+	if err == nil {
+		f.allocated = want
+		return nil
+	}
+	if errs.IsNoSpace(err) && need <= f.allocated {
+		return nil
+	}
+	return fmt.Errorf("make room in %s: %w", f.name(), err)
 }
 
 // add gathers one frame; a transaction's position must be the next one.

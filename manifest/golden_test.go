@@ -61,8 +61,7 @@ func TestGoldenFiles(t *testing.T) {
 	require.NoError(t, Dump(&dump, disk, testDir))
 	files := map[string][]byte{"dump.txt": dump.Bytes()}
 	for _, name := range []string{"CURRENT", "MANIFEST-000007"} {
-		content, err := disk.ReadFile(testDir + "/" + name)
-		require.NoError(t, err)
+		content := readUsed(t, disk, testDir+"/"+name)
 		files[name] = content
 	}
 	if *update {
@@ -87,8 +86,7 @@ func TestGoldenFiles(t *testing.T) {
 func TestDumpShowsDamageAndTornTails(t *testing.T) {
 	disk, _ := goldenStore(t)
 	name := testDir + "/MANIFEST-000007"
-	content, err := disk.ReadFile(name)
-	require.NoError(t, err)
+	content := readUsed(t, disk, name)
 	var dump bytes.Buffer
 
 	require.NoError(t, disk.WriteFile(name, content[:len(content)-7]))

@@ -200,6 +200,14 @@ func (s *scanner) accept(offset int64, f frame) error {
 // further on that claims the bad bytes as synced proves damage; without one the
 // bad bytes may never have been promised, and are a torn tail.
 func (s *scanner) tail(h header, bad int64, cause error) error {
+	zero, err := s.window.zero(bad)
+	if err != nil {
+		return s.ioError(bad, err)
+	}
+	if zero {
+		s.window.size = bad // space that was held ready: the file ends here
+		return nil
+	}
 	// Hostile bytes could make every offset look like a long frame. Hashing is
 	// limited to a few times the tail; beyond that the file is called damaged.
 	budgetBytes := 8*(s.window.size-bad) + windowBytes

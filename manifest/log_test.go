@@ -304,3 +304,38 @@ func TestGroupCommit(t *testing.T) {
 	require.Positive(t, rewrites)
 	noOpenFiles(t, disk)
 }
+
+// readUsed reads a file without the zeros that are held ready behind its end.
+func readUsed(t *testing.T, disk *crashfs.FS, name string) []byte {
+	content, err := disk.ReadFile(name)
+	require.NoError(t, err)
+	n := len(content)
+	for n > 0 && content[n-1] == 0 {
+		n--
+	}
+	return content[:min((n+7)/8*8, len(content))]
+}
+
+// TestAFullDiskIsNoFailure: the space held ready lets some transactions through;
+// then they are refused, nothing is poisoned, and they are written when there is
+// space again.
+func TestAFullDiskIsNoFailure(t *testing.T) {
+	disk, work := newDisk(t), newWorkload(9)
+	var wal fakeWAL
+	log, err := Create(disk, testDir, clone(work.model), Options{NextFile: fileNumbers(2), WaitDurable: wal.sync})
+	require.NoError(t, err)
+	disk.SetCapacity(1)
+	through := 0
+	for err = nil; err == nil; through++ {
+		require.Less(t, through, 10_000)
+		err = log.Sync(appendSome(log, work, 1))
+	}
+	require.Greater(t, through, 5)
+	require.ErrorIs(t, err, errs.ErrNoSpace)
+	require.NoError(t, log.Err())
+	require.ErrorIs(t, log.Sync(log.Last()), errs.ErrNoSpace)
+	disk.SetCapacity(1 << 30)
+	require.NoError(t, log.Sync(log.Last()))
+	require.NoError(t, log.Close())
+	requireLoads(t, disk.PowerLossStrict(), work.model)
+}

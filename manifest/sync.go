@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 
+	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 )
@@ -11,7 +12,9 @@ import (
 // and syncs what is pending, for all; callers that come meanwhile are served by
 // the next round. Each round first waits until the write-ahead log is durable
 // through the highest LSN that the group needs: the manifest is never ahead of
-// the log. A failure anywhere in the round poisons the log. Must not be called
+// the log. A failure anywhere in the round poisons the log, but for a full disk
+// that is noticed before anything is written: that is errs.ErrNoSpace, what was
+// pending stays pending, and Sync can be tried again. Must not be called
 // with a lock held that Append's caller holds.
 func (l *Log) Sync(p Position) error {
 	l.mu.Lock()
@@ -39,14 +42,21 @@ func (l *Log) Sync(p Position) error {
 		invariant.Check(len(group) > 0, "manifest: position %d of %d is neither durable nor pending", p, l.mu.last)
 		l.mu.Unlock()
 
-		err := l.writeGroup(f, group, need)
-		if err != nil {
+		full, err := l.writeGroup(f, group, need)
+		if err != nil && !full {
 			err = l.poison(err)
 		}
 
 		l.mu.Lock()
 		l.mu.writing = false
+		if full {
+			l.mu.pending = append(group, l.mu.pending...)
+		}
 		l.mu.changed.Broadcast()
+		if full {
+			l.mu.Unlock()
+			return refused("sync", err)
+		}
 		if err != nil && l.mu.durable < p {
 			l.mu.Unlock()
 			return fmt.Errorf("manifest: sync: %w", err)
@@ -55,20 +65,29 @@ func (l *Log) Sync(p Position) error {
 }
 
 // writeGroup writes and syncs a group and publishes it as durable. The caller
-// owns f; need is what the write-ahead log must be durable through.
-func (l *Log) writeGroup(f *file, group []entry, need ids.LSN) error {
+// owns f; need is what the write-ahead log must be durable through. full says that
+// the disk has no room for the group: then nothing was written, and it can be tried
+// again.
+func (l *Log) writeGroup(f *file, group []entry, need ids.LSN) (full bool, err error) {
 	if err := l.waitDurable(need); err != nil {
-		return err
+		return false, err
+	}
+	room := int64(frameBytes(0)) // for the mark
+	for _, e := range group {
+		room += int64(frameBytes(len(e.payload)))
+	}
+	if err := f.makeRoom(room); err != nil {
+		return errs.IsNoSpace(err), err
 	}
 	for _, e := range group {
 		f.add(frameTransaction, e.payload)
 		invariant.Check(f.position == e.position, "manifest: transaction %d written at position %d", e.position, f.position)
 	}
 	if err := f.flush(); err != nil {
-		return err
+		return false, err
 	}
 	if err := f.sync(); err != nil {
-		return err
+		return false, err
 	}
 
 	l.mu.Lock()
@@ -78,9 +97,9 @@ func (l *Log) writeGroup(f *file, group []entry, need ids.LSN) error {
 	l.mu.changed.Broadcast() // the group's callers need not wait for the mark
 	l.mu.Unlock()
 	if !idle {
-		return nil // the next group's frames make the same claim
+		return false, nil // the next group's frames make the same claim
 	}
-	return l.mark(f)
+	return false, l.mark(f)
 }
 
 // mark writes, without a sync of its own, that the file has been synced to

@@ -54,3 +54,20 @@ func (w *window) bytes(offset int64, n int) ([]byte, error) {
 	}
 	return nil, err
 }
+
+// zero tells whether only zeros follow from offset on.
+func (w *window) zero(offset int64) (bool, error) {
+	for offset < w.size {
+		b, err := w.bytes(offset, int(min(w.size-offset, 4<<10)))
+		if err != nil {
+			return false, err
+		}
+		for _, c := range b {
+			if c != 0 {
+				return false, nil
+			}
+		}
+		offset += int64(len(b))
+	}
+	return true, nil
+}

@@ -49,6 +49,13 @@ func Open(dir string, o *Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), s.abandon())
 	}
 	s.startBackground()
+	if !s.opts.ReadOnly && !s.opts.Manual && s.logTooLong() {
+		// Programs that open, write a little and close again would else gather
+		// segments without end.
+		if err := s.Flush(); err != nil {
+			s.opts.Logger.Warn("the log could not be shortened", "error", err)
+		}
+	}
 	return s, nil
 }
 

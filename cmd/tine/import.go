@@ -39,7 +39,7 @@ same mode, size and time, or else the same content, are left alone.`,
 				return usagef("the store %s lies in %s; it cannot be stored in itself", data, dir)
 			}
 			opts.DryRun = a.dryRun
-			how := creating
+			how := importing
 			if a.dryRun {
 				how = reading
 			}

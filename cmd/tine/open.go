@@ -16,7 +16,12 @@ const (
 	reading  access = iota // read-only; the store must be there
 	writing                // the store must be there
 	creating               // a new store is made in an empty or missing directory
+	importing              // likewise, and much will be written
 )
+
+// smallSegmentBytes is the log segment of a verb that writes little: each process
+// begins a segment of its own.
+const smallSegmentBytes = 256 << 10
 
 // dataDir gives the store's directory, or says how to name one.
 func (a *app) dataDir() (string, error) {
@@ -33,7 +38,11 @@ func (a *app) withStore(how access, fn func(*engine.Store) error) error {
 	if err != nil {
 		return err
 	}
-	store, err := engine.Open(dir, &engine.Options{ReadOnly: how == reading, MustExist: how != creating})
+	options := &engine.Options{ReadOnly: how == reading, MustExist: how != creating && how != importing}
+	if how != importing {
+		options.SegmentBytes = smallSegmentBytes
+	}
+	store, err := engine.Open(dir, options)
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,12 @@ func crashRunOn(fs *crashfs.FS, list []ops.Op, c Config, seed uint64, powers, st
 	history := NewHistory()
 	cam := &camera{fs: fs, history: history, counts: counts, powers: powers, stride: stride, rng: rand.New(rand.NewPCG(seed, 3))}
 	history.begin("open", nil)
-	cam.paused = seed%16 != 0 // the creation of a store is the same each time
+	cam.pause(seed%16 != 0) // the creation of a store is the same each time
 	d, err := OpenDriver(&tap{fs, cam.snap}, storeDir, c, history, counts)
 	if err != nil {
 		return err
 	}
-	cam.paused = false
+	cam.pause(false)
 	for _, op := range list {
 		if err := d.Do(op); err != nil {
 			return err

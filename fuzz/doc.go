@@ -20,7 +20,7 @@
 //  4. It crashes some images again within recovery, and goes on writing on others;
 //     at the end the store's own check must find nothing.
 //
-// Files in reading order: driver.go (one operation), refusal.go, reading.go,
+// Files in reading order: driver.go (one operation), noting.go, refusal.go, reading.go,
 // held.go (iterators that live long), history.go, tap.go, image.go, judge.go,
 // config.go, counts.go, failure.go.
 package fuzz

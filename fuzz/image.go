@@ -68,6 +68,13 @@ func (c *camera) snap(call, name string) {
 	c.count(before.Phase, call, name, len(made))
 }
 
+// pause lets calls go by without images, or ends that.
+func (c *camera) pause(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = on
+}
+
 // count tells what kind of moment the images are of.
 func (c *camera) count(phase, call, name string, n int) {
 	c.counts.Add("images", n)

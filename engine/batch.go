@@ -119,8 +119,8 @@ func (b *Batch) part(f *Fork) *batchPart {
 
 // Commit writes the batch and empties it. It returns when the writes are
 // durable, or with NoSync when the operating system has them. If it returns an
-// error other than ErrIndeterminate, nothing was written and the batch keeps
-// its contents.
+// error that does not match ErrIndeterminate, nothing was written. On any error the
+// batch keeps its contents.
 func (b *Batch) Commit(opts ...WriteOption) error {
 	if b.err != nil {
 		return b.err

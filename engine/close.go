@@ -50,5 +50,5 @@ func (s *Store) closeLogs() error {
 	} else {
 		err = s.failure()
 	}
-	return errors.Join(err, s.log.Close(), s.man.Close())
+	return errors.Join(err, s.writeError("close", s.log.Close()), s.writeError("close", s.man.Close()))
 }

@@ -70,8 +70,11 @@ func (s *Store) open() error {
 	s.cache = sstable.NewCache(s.opts.CacheBytes)
 	s.tables = sstable.NewTables(s.fs, s.dir, s.cache, s.opts.MaxOpenFiles)
 	if fresh {
-		if _, _, err := manifest.Load(s.fs, s.dir); errors.Is(err, manifest.ErrNoStore) {
+		switch _, _, err := manifest.Load(s.fs, s.dir); {
+		case errors.Is(err, manifest.ErrNoStore):
 			return s.create()
+		case err != nil:
+			return err
 		}
 		// Somebody else created the store before the lock was taken.
 	}
@@ -113,7 +116,7 @@ func (s *Store) inspect() (fresh bool, err error) {
 	case foreign != "":
 		return false, fmt.Errorf("%w: it holds %q and no %s file", ErrNotStore, foreign, ids.CurrentName)
 	case s.opts.ReadOnly || s.opts.MustExist:
-		return false, fmt.Errorf("%w: the directory is empty", ErrNotStore)
+		return false, fmt.Errorf("%w: the directory holds no %s file", ErrNotStore, ids.CurrentName)
 	}
 	return true, nil
 }

@@ -4,7 +4,11 @@
 // reserves blocks of them before the first of a block is given out.
 package ids
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // LSN is the place of one record in the store's only write-ahead log. It starts
 // at 1 and rises with every record; 0 means "before the first record".
@@ -57,18 +61,26 @@ const (
 // none of the numbered kinds. Only the exact spelling that the functions above
 // produce is accepted, so a name maps to at most one number and back.
 func ParseFileName(name string) (FileKind, FileNum) {
-	var n uint64
-	try := func(format string) bool {
-		_, err := fmt.Sscanf(name, format, &n)
-		return err == nil
+	kind, digits := FileOther, ""
+	if rest, ok := strings.CutPrefix(name, "MANIFEST-"); ok {
+		kind, digits = FileManifest, rest
+	} else if rest, ok := strings.CutSuffix(name, ".wal"); ok {
+		kind, digits = FileSegment, rest
+	} else if rest, ok := strings.CutSuffix(name, ".sst"); ok {
+		kind, digits = FileTable, rest
 	}
-	switch {
-	case try("MANIFEST-%d") && name == ManifestName(FileNum(n)):
-		return FileManifest, FileNum(n)
-	case try("%d.wal") && name == SegmentName(FileNum(n)):
-		return FileSegment, FileNum(n)
-	case try("%d.sst") && name == TableFileName(FileNum(n)):
-		return FileTable, FileNum(n)
+	const width = 6 // as printed above; longer numbers have no leading zero
+	if len(digits) < width || len(digits) > width && digits[0] == '0' {
+		return FileOther, 0
 	}
-	return FileOther, 0
+	for i := range len(digits) {
+		if digits[i] < '0' || digits[i] > '9' {
+			return FileOther, 0
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return FileOther, 0
+	}
+	return kind, FileNum(n)
 }

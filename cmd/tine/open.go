@@ -13,10 +13,10 @@ import (
 type access uint8
 
 const (
-	reading  access = iota // read-only; the store must be there
-	writing                // the store must be there
-	creating               // a new store is made in an empty or missing directory
-	importing              // likewise, and much will be written
+	reading   access = iota // read-only; the store must be there
+	writing                 // the store must be there
+	creating                // a new store is made in an empty or missing directory
+	importing               // likewise, and much will be written
 )
 
 // smallSegmentBytes is the log segment of a verb that writes little: each process

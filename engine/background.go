@@ -119,6 +119,7 @@ func (s *Store) endTurn(w *worker, took time.Duration, err error) {
 		b.failures++
 		b.lastErr = err
 		w.pending = true
+		b.memory.pending = true // there may be files of the failed job to remove
 		b.pauseLocked(&w.blocked, min(retryDelay<<min(w.failures, 10), maxRetryDelay))
 		w.failures++
 	}
@@ -168,12 +169,21 @@ func (s *Store) logTooLong() bool {
 	return s.log.Bytes() > max(2*s.opts.MemtableBytes, 4*s.opts.SegmentBytes) || s.log.Segments() > maxSegments && s.log.Bytes() < s.opts.SegmentBytes
 }
 
-// stopped is asked by long work whether to give up.
+// stopped is asked by long work whether to give up, and sees to it that it does
+// not run out of numbers.
 func (s *Store) stopped() error {
 	if s.closed.Load() {
 		return errStopping
 	}
-	return s.failure()
+	if err := s.failure(); err != nil {
+		return err
+	}
+	if s.idBound.Load()-s.nextID.Load() < lowNumbers {
+		if err := s.reserveNumbers(lowNumbers); err != nil && s.idBound.Load()-s.nextID.Load() < fewNumbers {
+			return err
+		}
+	}
+	return nil
 }
 
 // tendMemory is a turn of the memory worker.
@@ -287,6 +297,8 @@ func (s *Store) throttle() error {
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.memory.pending = true
+	b.cond.Broadcast() // the worker may be at rest: that ends when memory is full
 	for full() {
 		switch {
 		case b.stopping:

@@ -51,7 +51,7 @@ func TestAFailedSyncStopsWritesButNotReads(t *testing.T) {
 
 func TestAFullDiskRefusesWritesUntilThereIsSpace(t *testing.T) {
 	disk := crashfs.New()
-	disk.SetCapacity(256 << 10)
+	disk.SetCapacity(1 << 20)
 	o := small(disk)
 	s := open(t, "/db", o)
 	f := fork(t, s, engine.MainFork)
@@ -96,7 +96,6 @@ func TestAFlushThatFindsTheDiskFullLosesNothing(t *testing.T) {
 		require.NoError(t, f.Set([]byte(k), []byte(v)))
 		want[k] = v
 	}
-	isTable := func(name string) bool { return strings.HasSuffix(name, ".sst") }
 	for _, op := range []faultfs.Op{faultfs.OpCreate, faultfs.OpWrite, faultfs.OpSync} {
 		faults.Inject(faultfs.Rule{Op: op, Match: isTable, Err: syscall.ENOSPC, Sticky: true})
 		require.ErrorIs(t, s.Flush(), engine.ErrNoSpace)

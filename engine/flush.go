@@ -189,9 +189,12 @@ func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.O
 // absent tells whether no layer can hold key, so that a tombstone for it says
 // nothing. What lies below a claimed range may be swapped meanwhile, but a swap
 // never brings a key into a content that lacks it.
+//
+// A layer that cannot be read may hold anything: the tombstone stays. Its error is
+// for those who read the layer, not for a flush that other forks wait for.
 func (v *view) absent(key []byte) (bool, error) {
 	held, err := v.mayHold(key)
-	return !held, err
+	return !held && err == nil, nil
 }
 
 // newOutput begins a job's output. The numbers that a job of any size may need
@@ -232,11 +235,16 @@ func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) 
 		s.opts.Logger.Warn("a table file could not be closed", "error", err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := len(s.mu.zombies)
 	for _, num := range out.Files() {
 		if !used[num] {
 			s.mu.zombies = append(s.mu.zombies, zombie{num: num})
 		}
+	}
+	added := len(s.mu.zombies) > before
+	s.mu.Unlock()
+	if added {
+		s.wake()
 	}
 }
 

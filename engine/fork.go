@@ -158,14 +158,14 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 		}
 		s.mu.tree.AddFork(f)
 		child = s.forkHandleLocked(f)
-		crowded = memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
+		crowded = fz.Node != 0 && memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
 		return wal.KindFork, rec.AppendTo(nil), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.counter.forks.Add(1)
-	if rec.Freeze.Node != 0 && crowded {
+	if crowded {
 		s.wake()
 	}
 	return child, nil

@@ -44,8 +44,14 @@ func (s *Store) publishLocked() manifest.Position {
 func (s *Store) reclaim() error {
 	for {
 		s.mu.Lock()
+		before := s.mu.tree.NodeCount()
 		more := s.mu.tree.Release(releaseSlice)
+		released := s.mu.tree.NodeCount() < before
 		s.mu.Unlock()
+		if released { // a branch point may be gone: there may be something to merge
+			s.counter.installs.Add(1)
+			s.wake()
+		}
 		if !more {
 			break
 		}
@@ -127,8 +133,11 @@ func (s *Store) trim() error {
 		s.mu.Unlock()
 		return nil
 	}
-	s.mu.trimmed = max(s.mu.trimmed, low)
-	at := s.publishLocked()
+	at := s.man.Last()
+	if low > s.mu.trimmed { // else it was published before, and the trim failed
+		s.mu.trimmed = low
+		at = s.publishLocked()
+	}
 	s.mu.Unlock()
 	if err := s.man.Sync(at); err != nil {
 		return s.writeError("trim the log", err)

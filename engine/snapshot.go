@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
@@ -55,6 +56,7 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 	s := f.s
 	rec := wal.Snapshot{Name: name, Fork: f.f.ID, CreatedUnixNano: time.Now().UnixNano()}
 	var h *Snapshot
+	var crowded bool
 	err := s.record(fmt.Sprintf("snapshot %q", name), false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if s.mu.tree.SnapshotByName(name) != nil {
 			return 0, nil, ErrSnapshotExists
@@ -67,10 +69,14 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 		n := &forktree.Snapshot{ID: rec.ID, Name: name, Fork: rec.Fork, CreatedUnixNano: rec.CreatedUnixNano, Node: top}
 		s.mu.tree.AddSnapshot(n)
 		h = s.snapshotHandleLocked(n)
+		crowded = fz.Node != 0 && memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
 		return wal.KindSnapshot, rec.AppendTo(nil), nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if crowded {
+		s.wake()
 	}
 	return h, nil
 }

@@ -56,7 +56,9 @@ type Store struct {
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved
 	memoryBytes atomic.Int64  // of all memtables and nodes in memory
+	owed        atomic.Uint64 // structural records, counted to publish now and then
 	reserveMu   sync.Mutex    // one reservation of numbers at a time
+	reserving   reservation   // under reserveMu
 
 	closing sync.Mutex // held by Close
 	jobs    sync.Mutex // held by Flush, Compact and the like in the caller's goroutine
@@ -87,16 +89,7 @@ func (s *Store) newID() uint64 {
 }
 
 func (s *Store) newFileNum() ids.FileNum { return ids.FileNum(s.newID()) }
-
-// newTableID is called by jobs for every table they write, so it sees to it that
-// a long one does not use the numbers up. If they cannot be reserved, the
-// manifest has failed, and the job is told so when it asks whether to stop.
-func (s *Store) newTableID() ids.TableID {
-	if s.idBound.Load()-s.nextID.Load() < lowNumbers {
-		_ = s.reserveNumbers(lowNumbers)
-	}
-	return ids.TableID(s.newID())
-}
+func (s *Store) newTableID() ids.TableID { return ids.TableID(s.newID()) }
 
 // failure is the disk error that has stopped the store from writing, nil while
 // it is healthy.
@@ -145,20 +138,31 @@ func (s *Store) reserveNumbers(atLeast uint64) error {
 	if enough() {
 		return nil
 	}
-	s.mu.Lock()
-	c := s.countersLocked()
-	c.NextID += numberBlock
-	c.NextLSN += numberBlock
-	pos := s.man.Append(&manifest.Transaction{Counters: &c}, 0)
-	s.mu.Unlock()
-	if err := s.man.Sync(pos); err != nil {
+	if s.reserving.at == 0 {
+		s.mu.Lock()
+		c := s.countersLocked()
+		c.NextID += numberBlock
+		c.NextLSN += numberBlock
+		s.reserving = reservation{at: s.man.Append(&manifest.Transaction{Counters: &c}, 0), nextID: c.NextID, nextLSN: c.NextLSN}
+		s.mu.Unlock()
+	}
+	if err := s.man.Sync(s.reserving.at); err != nil {
 		return s.writeError("reserve numbers", err)
 	}
 	s.mu.Lock()
-	s.idBound.Store(c.NextID)
-	s.mu.lsnBound = c.NextLSN
+	s.idBound.Store(s.reserving.nextID)
+	s.mu.lsnBound = s.reserving.nextLSN
 	s.mu.Unlock()
+	s.reserving = reservation{}
 	return nil
+}
+
+// reservation is a block of numbers whose transaction has its place but is not
+// durable yet. If a full disk refuses it, it is this one that is tried again.
+type reservation struct {
+	at      manifest.Position // 0: none
+	nextID  uint64
+	nextLSN ids.LSN
 }
 
 // countersLocked gives the manifest's counters as they stand, with Applied as it
@@ -231,6 +235,9 @@ func (s *Store) record(what string, privileged bool, size int, sync bool,
 		s.log.Unreserve(size)
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	if s.owed.Add(1)%maxOwed == 0 {
+		s.publishOwed()
+	}
 	return s.acknowledge(what, lsn, sync)
 }
 
@@ -268,15 +275,27 @@ func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, 
 		return 0, err
 	}
 	s.appendLocked(lsn, kind, size, payload)
-	if s.mu.tree.Owed() > maxOwed {
-		s.publishLocked()
-	}
 	return lsn, nil
 }
 
 // maxOwed is how many forks and snapshots may have changed before they are
-// published although nothing else is, so that a manifest transaction stays small.
-const maxOwed = 1 << 14
+// published although nothing else is: few enough that they, and what a drop frees,
+// fit into the space that the manifest holds ready for a full disk.
+const maxOwed = 512
+
+// publishOwed publishes changed forks if there are many. That saves later work
+// only, so that an error is left to whoever needs the manifest next; and while one
+// transaction cannot be written, none is added.
+func (s *Store) publishOwed() {
+	s.mu.Lock()
+	if s.mu.tree.Owed() <= maxOwed || s.man.Durable() != s.man.Last() {
+		s.mu.Unlock()
+		return
+	}
+	at := s.publishLocked()
+	s.mu.Unlock()
+	_ = s.man.Sync(at)
+}
 
 // openLocked tells why a record cannot take its place now.
 func (s *Store) openLocked() error {

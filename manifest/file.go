@@ -59,7 +59,7 @@ func createFile(fsys vfs.FS, dir string, nextFile func() ids.FileNum, store [16]
 
 // slackBytes is how much space a file holds ready behind its end, so that what
 // frees space can still be published when the disk is full.
-const slackBytes = 16 << 10
+const slackBytes = 256 << 10
 
 // makeRoom sees to it that n more bytes can be written without new disk space. On
 // a full disk the slack is used up first; when that is gone too it fails, and

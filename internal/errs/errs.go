@@ -35,6 +35,9 @@ func Corruptf(file string, offset int64, format string, args ...any) *CorruptErr
 	return &CorruptError{File: file, Offset: offset, Err: fmt.Errorf(format, args...)}
 }
 
+// maxShownForks bounds the forks that a message names; Forks has them all.
+const maxShownForks = 8
+
 // Error names the file, the offset, the cause and the forks that are hit.
 func (e *CorruptError) Error() string {
 	var b strings.Builder
@@ -43,7 +46,9 @@ func (e *CorruptError) Error() string {
 		fmt.Fprintf(&b, " at offset %d", e.Offset)
 	}
 	fmt.Fprintf(&b, ": %v", e.Err)
-	if len(e.Forks) > 0 {
+	if n := len(e.Forks); n > maxShownForks {
+		fmt.Fprintf(&b, " (forks hit: %s and %d more)", strings.Join(e.Forks[:maxShownForks], ", "), n-maxShownForks)
+	} else if n > 0 {
 		fmt.Fprintf(&b, " (forks hit: %s)", strings.Join(e.Forks, ", "))
 	}
 	return b.String()

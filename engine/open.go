@@ -216,6 +216,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 		NextFile:    s.newFileNum,
 		WaitDurable: func(lsn ids.LSN) error { return s.log.Sync(lsn) },
 		OnFailure:   func(err error) { s.opts.Logger.Error("the manifest has failed", "error", err) },
+		SlackBytes:  min(manifestSlackBytes, s.opts.SegmentBytes/4),
 	})
 	if err != nil {
 		return err
@@ -237,6 +238,10 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 	}
 	return s.removeOrphans(rec)
 }
+
+// manifestSlackBytes is the space that the manifest holds ready for a full disk; a
+// store with small log segments is content with less.
+const manifestSlackBytes = 256 << 10
 
 // countRecoveredLocked counts the memory of what replay has built.
 func (s *Store) countRecoveredLocked() {

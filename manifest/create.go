@@ -27,7 +27,7 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 	l.mu.changed = sync.NewCond(&l.mu.Mutex)
 	l.mu.state = state
 
-	f, err := createFile(fsys, dir, opts.NextFile, state.StoreID, 0)
+	f, err := createFile(fsys, dir, opts, state.StoreID, 0)
 	if err != nil {
 		return nil, refused("create", err)
 	}

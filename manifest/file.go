@@ -27,6 +27,7 @@ type file struct {
 	offset    int64  // end of what was written
 	durable   int64  // end of what was synced
 	allocated int64  // the file's length: zeros from offset on, with space on disk
+	slack     int64  // how much of that there should be
 	chain     uint64 // what the next frame chains to
 	position  Position
 	buf       []byte // frames not written yet
@@ -38,9 +39,9 @@ const maxTakenNumbers = 1000
 // createFile makes a new manifest file that begins with its header, still in
 // memory. A number whose name is taken, by a file that a crash left behind, is
 // skipped: names are never reused.
-func createFile(fsys vfs.FS, dir string, nextFile func() ids.FileNum, store [16]byte, base Position) (*file, error) {
+func createFile(fsys vfs.FS, dir string, opts Options, store [16]byte, base Position) (*file, error) {
 	for range maxTakenNumbers {
-		number := nextFile()
+		number := opts.NextFile()
 		name := ids.ManifestName(number)
 		handle, err := fsys.Create(path.Join(dir, name))
 		if errors.Is(err, fs.ErrExist) {
@@ -49,7 +50,7 @@ func createFile(fsys vfs.FS, dir string, nextFile func() ids.FileNum, store [16]
 		if err != nil {
 			return nil, fmt.Errorf("create %s: %w", name, err)
 		}
-		f := &file{fs: fsys, dir: dir, handle: handle, number: number, position: base}
+		f := &file{fs: fsys, dir: dir, handle: handle, number: number, position: base, slack: opts.slackBytes()}
 		f.buf = appendHeader(f.buf, header{number: number, store: store, base: base})
 		f.chain = headerChecksum(f.buf)
 		return f, nil
@@ -57,19 +58,15 @@ func createFile(fsys vfs.FS, dir string, nextFile func() ids.FileNum, store [16]
 	return nil, fmt.Errorf("create manifest: %d file numbers in a row are taken", maxTakenNumbers)
 }
 
-// slackBytes is how much space a file holds ready behind its end, so that what
-// frees space can still be published when the disk is full.
-const slackBytes = 256 << 10
-
 // makeRoom sees to it that n more bytes can be written without new disk space. On
 // a full disk the slack is used up first; when that is gone too it fails, and
 // nothing has changed.
 func (f *file) makeRoom(n int64) error {
 	need := f.offset + int64(len(f.buf)) + n
-	if need+slackBytes/2 <= f.allocated {
+	if need+f.slack/2 <= f.allocated {
 		return nil
 	}
-	want := (need + slackBytes + slackBytes - 1) / slackBytes * slackBytes
+	want := (need + 2*f.slack - 1) / f.slack * f.slack
 	err := f.handle.Preallocate(want)
 	if err == nil {
 		f.allocated = want

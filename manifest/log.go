@@ -39,6 +39,19 @@ type Options struct {
 	// NeedsRewrite ask for a rewrite; 0 means 4 MiB or the length of the base,
 	// whichever is more.
 	RewriteBytes int64
+	// SlackBytes is how much space the file holds ready behind its end, so that
+	// what frees space can still be published when the disk is full; 0 means
+	// 256 KiB.
+	SlackBytes int64
+}
+
+const defaultSlackBytes = 256 << 10
+
+func (o Options) slackBytes() int64 {
+	if o.SlackBytes > 0 {
+		return o.SlackBytes
+	}
+	return defaultSlackBytes
 }
 
 const defaultRewriteBytes = 4 << 20

@@ -45,7 +45,7 @@ func (l *Log) Rewrite() error {
 	if err != nil {
 		return fmt.Errorf("manifest: rewrite: %w", err)
 	}
-	f, err := createFile(l.fs, l.dir, l.opts.NextFile, store, base)
+	f, err := createFile(l.fs, l.dir, l.opts, store, base)
 	if err != nil {
 		l.endCapture()
 		return refused("rewrite", err)

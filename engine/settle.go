@@ -28,8 +28,13 @@ func (s *Store) Settle() error {
 	return s.settle()
 }
 
-// settleRounds bounds the waiting where others keep making work.
-const settleRounds = 32
+// Where others keep making work, waiting for none to be left is bounded: by the
+// turns of the workers that Settle waits for, and by the passes of Compact. Alone,
+// a store is at rest after two or three.
+const (
+	settleRounds  = 16
+	compactPasses = 8
+)
 
 // settle waits until both workers have taken a turn that began after the call and
 // found nothing to install.
@@ -98,7 +103,7 @@ func (s *Store) Compact() error {
 		return err
 	}
 	defer end()
-	for range settleRounds {
+	for range compactPasses {
 		// What a drop has freed goes first: it decides what can be merged.
 		if err := s.afterSwap(); err != nil {
 			return fmt.Errorf("compact: %w", err)

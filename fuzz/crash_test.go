@@ -199,7 +199,7 @@ func TestCrashWithADirectoryThatTheStoreMade(t *testing.T) {
 // joins, and files that become unreachable by them.
 func TestCrashAroundMergesOfSharedTables(t *testing.T) {
 	counts := NewCounts()
-	for seed := range uint64(10 * Soak()) {
+	for seed := range uint64(12 * Soak()) {
 		list := ops.NewGenerator(2000+seed, ops.Merging()).List(260)
 		if err := crashRun(list, CrashConfig(), seed, 1, 9, 1, counts); err != nil {
 			reportCrash(t, fmt.Sprintf("crash-merge-%d", seed), list, CrashConfig(), seed, err)

@@ -97,9 +97,11 @@ func (l *Log) leadSyncLocked() {
 	l.writing, l.syncing = false, true
 	s, end, last := l.cur, l.cur.pos, l.lastRecord
 	s.nextSector = true
+	l.promised.Store(end)
 	l.writeDone.Broadcast()
 	l.mu.Unlock()
 	err := s.sync()
+	l.promised.Store(0)
 	l.mu.Lock()
 	l.syncing = false
 	if err != nil {

@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"sync/atomic"
+
 	"github.com/tinedb/tine/internal/vfs"
 )
 
@@ -13,6 +15,8 @@ type hookFS struct {
 	onWrite  func(name string, offset int64, data []byte) error
 	onSync   func(name string) error
 	synced   func(name string)
+
+	log atomic.Pointer[Log] // set where writes may run beside an fsync
 }
 
 type hookFile struct {

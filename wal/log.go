@@ -59,7 +59,8 @@ type Log struct {
 	// written and durable change under mu and are read without.
 	written   atomic.Uint64
 	durable   atomic.Uint64
-	unhealthy atomic.Bool // err != nil or closed
+	unhealthy atomic.Bool  // err != nil or closed
+	promised  atomic.Int64 // the offset through which the running fsync will count; 0: the file's end
 
 	mu sync.Mutex
 	// Two conditions, so that the end of a write that an fsync follows does not

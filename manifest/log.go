@@ -41,11 +41,11 @@ type Options struct {
 	RewriteBytes int64
 	// SlackBytes is how much space the file holds ready behind its end, so that
 	// what frees space can still be published when the disk is full; 0 means
-	// 256 KiB.
+	// 16 KiB.
 	SlackBytes int64
 }
 
-const defaultSlackBytes = 256 << 10
+const defaultSlackBytes = 16 << 10
 
 func (o Options) slackBytes() int64 {
 	if o.SlackBytes > 0 {

@@ -197,7 +197,6 @@ func (s *Store) recover() error {
 // manifest's state as it was read, before any record of the log.
 func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Recovered) error {
 	s.mu.tree = tree
-	s.id = loaded.StoreID
 	s.nextID.Store(loaded.NextID)
 	s.idBound.Store(loaded.NextID + numberBlock)
 	s.mu.lsnBound = loaded.NextLSN + numberBlock

@@ -295,3 +295,25 @@ func TestAFailingFlushIsNotTriedWithoutPause(t *testing.T) {
 	require.NoError(t, s.Flush())
 	require.NoError(t, f.Set([]byte("k"), nil, engine.NoSync))
 }
+
+// A tombstone above a table that cannot be read stays a row; the flush goes on, for
+// this fork and for all others.
+func TestAnUnreadableTableDoesNotKeepForksFromFlushing(t *testing.T) {
+	disk := crashfs.New()
+	s := open(t, "/db", small(disk))
+	f := fork(t, s, engine.MainFork)
+	require.NoError(t, f.Set([]byte("a"), []byte("1")))
+	require.NoError(t, s.Flush())
+	require.NoError(t, s.Close())
+	for name := range tableFiles(disk) {
+		data, err := disk.ReadFile(name)
+		require.NoError(t, err)
+		data[len(data)-1] ^= 1 // the footer
+		require.NoError(t, disk.WriteFile(name, data))
+	}
+	s = open(t, "/db", small(disk))
+	require.NoError(t, fork(t, s, engine.MainFork).Delete([]byte("a")))
+	require.NoError(t, s.Flush())
+	_, err := fork(t, s, engine.MainFork).Get([]byte("a"))
+	require.ErrorIs(t, err, engine.ErrNotFound)
+}

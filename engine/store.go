@@ -29,7 +29,6 @@ type Store struct {
 	tables *sstable.Tables
 	log    *wal.Log      // nil if read-only
 	man    *manifest.Log // nil if read-only
-	id     [16]byte
 
 	closed  atomic.Bool
 	visible atomic.Uint64 // the LSN through which every write is in its memtables

@@ -77,12 +77,17 @@ func (s *Store) work(w *worker) {
 	defer s.back.wg.Done()
 	for s.beginTurn(w) {
 		begun := time.Now()
-		err := w.do()
+		err := s.contained(w.do)
 		if err != nil && !errors.Is(err, errStopping) {
 			s.opts.Logger.Error("background work failed", "worker", w.name, "error", err)
 		}
 		s.endTurn(w, time.Since(begun), err)
 	}
+}
+
+func (s *Store) contained(do func() error) (err error) {
+	defer s.contain(&err)
+	return do()
 }
 
 func (s *Store) beginTurn(w *worker) bool {

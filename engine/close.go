@@ -19,11 +19,9 @@ func (s *Store) Close() error {
 	s.jobs.Lock() // a Flush or Compact in another goroutine gives up and ends
 	defer s.jobs.Unlock()
 
-	s.mu.Lock()
-	for r := range s.mu.viewed {
-		s.forgetViewLocked(r)
+	if s.mu.failed() == nil {
+		s.forgetViews()
 	}
-	s.mu.Unlock()
 
 	var err error
 	if !s.opts.ReadOnly {
@@ -34,6 +32,14 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.lock.Close())
 	}
 	return err
+}
+
+func (s *Store) forgetViews() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range s.mu.viewed {
+		s.forgetViewLocked(r)
+	}
 }
 
 // closeLogs brings the manifest up to date, so that the next open replays no more

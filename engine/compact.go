@@ -10,7 +10,9 @@ import (
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/sstable"
 )
 
 // pass goes over every node at which a path is entered, from the root outwards,
@@ -54,7 +56,7 @@ func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compa
 	var items []compaction.Item
 	for x := range forktree.Path(n) {
 		nodes = append(nodes, x)
-		items = append(items, item(x))
+		items = append(items, s.itemLocked(x))
 	}
 	plan, ok := compaction.PickOf(items, compaction.DefaultPolicy(), wanted)
 	if !ok {
@@ -63,10 +65,10 @@ func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compa
 	return plan, s.claimLocked(nodes[plan.First : plan.Last+1])
 }
 
-func item(n *forktree.Node) compaction.Item {
+func (s *Store) itemLocked(n *forktree.Node) compaction.Item {
 	it := compaction.Item{
 		Node: n.ID, Memory: n.Mem != nil, Entered: n.Holders() > 1,
-		Claimed: n.ClaimedForSwap(), ClaimedRead: n.ClaimedForReading(),
+		Claimed: n.ClaimedForSwap() || s.mu.letBe[n.ID] != nil, ClaimedRead: n.ClaimedForReading(),
 	}
 	if n.Mem != nil {
 		it.Bytes, it.Rows = uint64(n.Mem.Bytes()), uint64(n.Mem.Len())
@@ -84,6 +86,20 @@ func (s *Store) execute(plan compaction.Plan, c *forktree.Claim, stop func() err
 		return s.join(c)
 	}
 	return s.merge(c, stop)
+}
+
+// mergeInputs gives iterators over the runs of a claim's range, how many rows they
+// have together, and a view of what lies below.
+func (s *Store) mergeInputs(c *forktree.Claim) (inputs []iterator.Iterator, rows uint64, below *view) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range c.Range {
+		if len(n.Run.Tables) > 0 {
+			inputs = append(inputs, s.runIter(n.Run, false))
+			rows += n.Run.Rows()
+		}
+	}
+	return inputs, rows, s.viewLocked(c.Range[len(c.Range)-1].Older, nil)
 }
 
 // join swaps the only run of the range that has tables, if any has, in at its
@@ -110,7 +126,14 @@ func (s *Store) consolidate(c *forktree.Claim) error {
 	for _, n := range c.Range[1:] {
 		mem = memtable.Merge(mem, n.Mem.(*memtable.Memtable))
 	}
+	s.installMemory(c, mem)
+	s.wake()
+	return nil
+}
+
+func (s *Store) installMemory(c *forktree.Claim, mem *memtable.Memtable) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if c.Wanted() {
 		s.mu.tree.InstallMemory(c, mem)
 		s.counter.consolidations.Add(1)
@@ -118,26 +141,12 @@ func (s *Store) consolidate(c *forktree.Claim) error {
 	}
 	s.unclaimLocked(c)
 	s.countMemoryLocked()
-	s.mu.Unlock()
-	s.wake()
-	return nil
 }
 
 // merge swaps one run in for those of the range. See flushJob for the order in
 // which things become durable.
 func (s *Store) merge(c *forktree.Claim, stop func() error) error {
-	s.mu.Lock()
-	last := c.Range[len(c.Range)-1]
-	below := s.viewLocked(last.Older, nil)
-	var inputs []iterator.Iterator
-	var before uint64
-	for _, n := range c.Range {
-		if len(n.Run.Tables) > 0 {
-			inputs = append(inputs, s.runIter(n.Run, false))
-			before += n.Run.Rows()
-		}
-	}
-	s.mu.Unlock()
+	inputs, before, below := s.mergeInputs(c)
 
 	out, err := s.newOutput()
 	if err != nil {
@@ -145,13 +154,17 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 		s.unclaim(c)
 		return err
 	}
-	res, err := compaction.Merge(inputs, out, below.absent, stop)
+	var res compaction.Result
+	var metas []sstable.Meta
+	err = s.shielded(c, func() (err error) {
+		if res, err = compaction.Merge(inputs, out, below.absent, stop); err == nil {
+			invariant.Check(res.RowsIn == before, "%d rows were read of tables that hold %d", res.RowsIn, before)
+			metas, err = out.EndRun()
+		}
+		return err
+	})
 	below.releaseQuietly()
-	if err == nil && res.RowsIn != before {
-		err = fmt.Errorf("%d rows were read of tables that hold %d", res.RowsIn, before)
-	}
-	metas, err2 := out.EndRun()
-	if err = errors.Join(err, err2); err == nil {
+	if err == nil {
 		err = out.Sync()
 	}
 	if err != nil {

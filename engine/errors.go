@@ -44,9 +44,13 @@ var (
 	ErrNewerFormat = errs.ErrNewerFormat
 	// ErrNoSpace: the disk is full. Nothing has changed; free space and try again.
 	ErrNoSpace = errs.ErrNoSpace
-	// ErrPoisoned: a write or sync of the log or the manifest failed earlier. Reads
-	// go on, writes do not; reopen the store once the disk works again.
-	ErrPoisoned = errors.New("the store has stopped writing after a disk error")
+	// ErrPoisoned: a write or sync of the log or the manifest failed earlier, and the
+	// error says how. Reads go on, writes do not; reopen the store once the disk works
+	// again. If ErrBroken matches too, the reason was a bug, and reads have ended.
+	ErrPoisoned = errors.New("the store has stopped writing")
+	// ErrBroken: the store has found that it contradicts itself. That is a bug of the
+	// store, never of its user. What is on disk is as it was before; reopen it.
+	ErrBroken = errors.New("the store contradicts itself")
 	// ErrIndeterminate: the disk failed under this very write. It may or may not
 	// be there after the store is reopened.
 	ErrIndeterminate = errors.New("outcome unknown after a disk error")

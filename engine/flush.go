@@ -39,9 +39,13 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 			return fmt.Errorf("flush: %w", err)
 		}
 		if !did && !s.waitForMemory(upTo) {
-			return nil
+			break
 		}
 	}
+	if err := s.letBeError(upTo); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	return nil
 }
 
 // waitForMemory waits for another job to give a claim back, if one holds a node
@@ -49,7 +53,7 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 func (s *Store) waitForMemory(upTo ids.NodeID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.tree.MemoryNodes() == 0 {
+	if s.mu.tree.MemoryNodes() == 0 || s.mu.failed() != nil {
 		return false
 	}
 	for c := range s.mu.claims {
@@ -119,7 +123,11 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 	}
 	metas := make([][]sstable.Meta, len(claims))
 	for i, c := range claims {
-		if metas[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out); err != nil {
+		err = s.shielded(c, func() (err error) {
+			metas[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out)
+			return err
+		})
+		if err != nil {
 			break
 		}
 	}
@@ -234,18 +242,21 @@ func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) 
 	if err := out.Close(); err != nil {
 		s.opts.Logger.Warn("a table file could not be closed", "error", err)
 	}
+	if s.addZombies(out, used) {
+		s.wake()
+	}
+}
+
+func (s *Store) addZombies(out *compaction.Output, used map[ids.FileNum]bool) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	before := len(s.mu.zombies)
 	for _, num := range out.Files() {
 		if !used[num] {
 			s.mu.zombies = append(s.mu.zombies, zombie{num: num})
 		}
 	}
-	added := len(s.mu.zombies) > before
-	s.mu.Unlock()
-	if added {
-		s.wake()
-	}
+	return len(s.mu.zombies) > before
 }
 
 // afterSwap makes readers let go of what a swap replaced, and reclaims it.

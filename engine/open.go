@@ -44,6 +44,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	s.mu.viewed = map[*viewer]struct{}{}
 	s.mu.views = map[*view]struct{}{}
 	s.mu.claims = map[*forktree.Claim]struct{}{}
+	s.mu.letBe = map[ids.NodeID]error{}
 	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), s.abandon())

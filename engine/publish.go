@@ -11,8 +11,8 @@ import (
 	"github.com/tinedb/tine/manifest"
 )
 
-// releaseSlice is how many nodes are taken apart under the lock at a time.
-const releaseSlice = 256
+// nodesReleased is how many nodes are taken apart under the lock at a time.
+const nodesReleased = 256
 
 // publishLocked builds the manifest transaction that brings the manifest up to
 // the tree's present and gives it its place, in one step with whatever the caller
@@ -43,11 +43,7 @@ func (s *Store) publishLocked() manifest.Position {
 // the lock.
 func (s *Store) reclaim() error {
 	for {
-		s.mu.Lock()
-		before := s.mu.tree.NodeCount()
-		more := s.mu.tree.Release(releaseSlice)
-		released := s.mu.tree.NodeCount() < before
-		s.mu.Unlock()
+		released, more := s.releaseSlice()
 		if released { // a branch point may be gone: there may be something to merge
 			s.counter.installs.Add(1)
 			s.wake()
@@ -56,20 +52,34 @@ func (s *Store) reclaim() error {
 			break
 		}
 	}
-	s.mu.Lock()
-	if s.mu.tree.Owes() {
-		s.publishLocked()
-	}
-	s.countMemoryLocked()
-	pending := len(s.mu.zombies) > 0
-	s.mu.Unlock()
-	if !pending {
+	if !s.publishOwing() {
 		return nil
 	}
 	if err := s.man.Sync(s.man.Last()); err != nil {
 		return s.writeError("publish", err)
 	}
 	return s.unlinkZombies()
+}
+
+// releaseSlice takes some nodes apart that nothing refers to. It tells whether
+// there were any, and whether there may be more.
+func (s *Store) releaseSlice() (released, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.mu.tree.NodeCount()
+	more = s.mu.tree.Release(nodesReleased)
+	return s.mu.tree.NodeCount() < before, more
+}
+
+// publishOwing publishes what is owed and tells whether there are files to unlink.
+func (s *Store) publishOwing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.tree.Owes() {
+		s.publishLocked()
+	}
+	s.countMemoryLocked()
+	return len(s.mu.zombies) > 0
 }
 
 func (s *Store) unlinkZombies() error {
@@ -102,18 +112,7 @@ func (s *Store) unlinkZombies() error {
 // unlink removes a table file. The conditions are asserted again, here where it
 // happens: no live file is ever unlinked (invariant 6).
 func (s *Store) unlink(z zombie) error {
-	s.mu.Lock()
-	needed := s.mu.tree.HasFile(z.num)
-	s.mu.Unlock()
-	invariant.Check(!needed, "file %d is unlinked while a table of it is held", z.num)
-	invariant.Check(z.at <= s.man.Durable(), "file %d is unlinked before the manifest is durable", z.num)
-	if invariant.Expensive {
-		s.man.View(func(st *manifest.State) {
-			for id, t := range st.Tables {
-				invariant.Check(t.File != z.num, "file %d is unlinked while the manifest names its table %d", z.num, id)
-			}
-		})
-	}
+	s.assertUnneeded(z)
 	s.tables.ForgetFile(z.num)
 	err := s.fs.Remove(path.Join(s.dir, ids.TableFileName(z.num)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -124,21 +123,27 @@ func (s *Store) unlink(z zombie) error {
 	return nil
 }
 
+func (s *Store) assertUnneeded(z zombie) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	invariant.Check(!s.mu.tree.HasFile(z.num), "file %d is unlinked while a table of it is held", z.num)
+	invariant.Check(z.at <= s.man.Durable(), "file %d is unlinked before the manifest is durable", z.num)
+	if invariant.Expensive {
+		s.man.View(func(st *manifest.State) {
+			for id, t := range st.Tables {
+				invariant.Check(t.File != z.num, "file %d is unlinked while the manifest names its table %d", z.num, id)
+			}
+		})
+	}
+}
+
 // trim lets go of log segments whose every record is in tables, or was discarded,
 // and whose structural records the manifest holds.
 func (s *Store) trim() error {
-	s.mu.Lock()
-	low := s.mu.tree.LowLSN(s.mu.newest + 1)
-	if !s.log.Trimmable(low) {
-		s.mu.Unlock()
+	low, at, ok := s.publishTrim()
+	if !ok {
 		return nil
 	}
-	at := s.man.Last()
-	if low > s.mu.trimmed { // else it was published before, and the trim failed
-		s.mu.trimmed = low
-		at = s.publishLocked()
-	}
-	s.mu.Unlock()
 	if err := s.man.Sync(at); err != nil {
 		return s.writeError("trim the log", err)
 	}
@@ -146,23 +151,52 @@ func (s *Store) trim() error {
 	return s.writeError("trim the log", err)
 }
 
+// publishTrim says from which LSN on the log is needed, in the manifest too, and
+// tells whether segments of the log can go when that is durable.
+func (s *Store) publishTrim() (low ids.LSN, at manifest.Position, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	low = s.mu.tree.LowLSN(s.mu.newest + 1)
+	if !s.log.Trimmable(low) {
+		return 0, 0, false
+	}
+	at = s.man.Last()
+	if low > s.mu.trimmed { // else it was published before, and the trim failed
+		s.mu.trimmed = low
+		at = s.publishLocked()
+	}
+	return low, at, true
+}
+
 // install runs fn, which installs results in the tree, and publishes it in the
 // same critical section; then it gives the claims back. The transaction's fsync
 // follows outside.
 func (s *Store) install(claims []*forktree.Claim, fn func()) error {
+	at := s.installed(claims, fn)
+	s.wake()
+	return s.writeError("publish", s.man.Sync(at))
+}
+
+func (s *Store) installed(claims []*forktree.Claim, fn func()) manifest.Position {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	fn()
 	s.counter.installs.Add(1)
 	at := s.publishLocked()
 	for _, c := range claims {
 		s.unclaimLocked(c)
 	}
-	s.mu.Unlock()
-	s.wake()
-	return s.writeError("publish", s.man.Sync(at))
+	return at
 }
 
+// claimLocked claims a range. It gives nil if another job is in the way, or if an
+// assertion has failed about a node of the range.
 func (s *Store) claimLocked(rng []*forktree.Node) *forktree.Claim {
+	for _, n := range rng {
+		if s.mu.letBe[n.ID] != nil {
+			return nil
+		}
+	}
 	c := s.mu.tree.Claim(rng)
 	if c != nil {
 		s.mu.claims[c] = struct{}{}
@@ -178,8 +212,8 @@ func (s *Store) unclaimLocked(c *forktree.Claim) {
 
 func (s *Store) unclaim(claims ...*forktree.Claim) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, c := range claims {
 		s.unclaimLocked(c)
 	}
-	s.mu.Unlock()
 }

@@ -13,7 +13,8 @@ import (
 // others go on writing and forking there is always something to do; then it returns
 // after a while all the same. It returns the error of background work that failed
 // meanwhile.
-func (s *Store) Settle() error {
+func (s *Store) Settle() (err error) {
+	defer s.contain(&err)
 	if s.closed.Load() {
 		return ErrClosed
 	}
@@ -81,7 +82,8 @@ func (s *Store) beginJob(what string) (end func(), err error) {
 
 // Flush writes everything that is in memory to tables, and lets go of the log
 // that it was kept in.
-func (s *Store) Flush() error {
+func (s *Store) Flush() (err error) {
+	defer s.contain(&err)
 	end, err := s.beginJob("flush")
 	if err != nil {
 		return err
@@ -97,7 +99,8 @@ func (s *Store) Flush() error {
 // reclaims: at return the table files on disk are exactly those that forks and
 // snapshots need, and those that open iterators hold. What is in memory stays
 // there.
-func (s *Store) Compact() error {
+func (s *Store) Compact() (err error) {
+	defer s.contain(&err)
 	end, err := s.beginJob("compact")
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ type Store struct {
 	// forks, drops, resets, freezes, claims, installs and the place of a manifest
 	// transaction. No I/O happens under it.
 	mu struct {
-		sync.Mutex
+		treeLock
 		tree        *forktree.Tree
 		lastLSN     ids.LSN // the last one given out, or passed over when the store was opened
 		newest      ids.LSN // of the newest record there is
@@ -50,7 +50,8 @@ type Store struct {
 		viewed      map[*viewer]struct{} // those with a cached view
 		views       map[*view]struct{}   // all that pin something
 		claims      map[*forktree.Claim]struct{}
-		unclaimed   *sync.Cond // on mu; broadcast when claims are given back
+		letBe       map[ids.NodeID]error // nodes that jobs keep away from, see shielded
+		unclaimed   *sync.Cond           // on mu; broadcast when claims are given back
 	}
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved
@@ -90,9 +91,12 @@ func (s *Store) newID() uint64 {
 func (s *Store) newFileNum() ids.FileNum { return ids.FileNum(s.newID()) }
 func (s *Store) newTableID() ids.TableID { return ids.TableID(s.newID()) }
 
-// failure is the disk error that has stopped the store from writing, nil while
-// it is healthy.
+// failure is what has stopped the store from writing, a disk error or a broken
+// tree, nil while it is healthy.
 func (s *Store) failure() error {
+	if err := s.mu.failed(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPoisoned, err)
+	}
 	if err := s.log.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPoisoned, err)
 	}
@@ -286,14 +290,18 @@ const maxOwed = 512
 // only, so that an error is left to whoever needs the manifest next; and while one
 // transaction cannot be written, none is added.
 func (s *Store) publishOwed() {
-	s.mu.Lock()
-	if s.mu.tree.Owed() <= maxOwed || s.man.Durable() != s.man.Last() {
-		s.mu.Unlock()
-		return
+	if at := s.publishIfMany(); at != 0 {
+		_ = s.man.Sync(at)
 	}
-	at := s.publishLocked()
-	s.mu.Unlock()
-	_ = s.man.Sync(at)
+}
+
+func (s *Store) publishIfMany() manifest.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.tree.Owed() <= maxOwed || s.man.Durable() != s.man.Last() {
+		return 0
+	}
+	return s.publishLocked()
 }
 
 // openLocked tells why a record cannot take its place now.

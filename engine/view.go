@@ -50,9 +50,7 @@ func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
 // release takes one reference back; the last one unpins the runs.
 func (v *view) release() {
 	if v.unref() {
-		v.s.mu.Lock()
-		v.unpinLocked()
-		v.s.mu.Unlock()
+		v.unpin()
 		v.s.wake()
 	}
 }
@@ -61,8 +59,14 @@ func (v *view) release() {
 // fails again and again does not wake itself.
 func (v *view) releaseQuietly() {
 	v.s.mu.Lock()
+	defer v.s.mu.Unlock()
 	v.releaseLocked()
-	v.s.mu.Unlock()
+}
+
+func (v *view) unpin() {
+	v.s.mu.Lock()
+	defer v.s.mu.Unlock()
+	v.unpinLocked()
 }
 
 func (v *view) releaseLocked() {
@@ -210,6 +214,9 @@ func (r *viewer) acquire() (*view, error) {
 	if r.s.closed.Load() {
 		return nil, ErrClosed
 	}
+	if err := r.s.mu.failed(); err != nil {
+		return nil, err
+	}
 	top, mem, err := r.state()
 	if err != nil {
 		return nil, err
@@ -256,16 +263,20 @@ func (s *Store) sweepViews() {
 	s.mu.Unlock()
 	for len(all) > 0 {
 		n := min(len(all), sweepSlice)
-		s.mu.Lock()
-		for _, r := range all[:n] {
-			r.mu.Lock()
-			stale := r.view != nil && r.view.swaps != s.mu.tree.Swaps()
-			r.mu.Unlock()
-			if stale {
-				s.forgetViewLocked(r)
-			}
-		}
-		s.mu.Unlock()
+		s.forgetStale(all[:n])
 		all = all[n:]
+	}
+}
+
+func (s *Store) forgetStale(some []*viewer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range some {
+		r.mu.Lock()
+		stale := r.view != nil && r.view.swaps != s.mu.tree.Swaps()
+		r.mu.Unlock()
+		if stale {
+			s.forgetViewLocked(r)
+		}
 	}
 }

@@ -26,6 +26,9 @@ const (
 	// CheckQuick reads manifest and log, and compares the files on disk with those
 	// that forks and snapshots reach.
 	CheckQuick
+	// CheckDeep also computes a hash of what each fork and snapshot holds, reading
+	// everything in two independent ways that must agree.
+	CheckDeep
 )
 
 // CheckOptions says how a store is checked. The zero value is a good choice.
@@ -52,8 +55,10 @@ type CheckReport struct {
 	Rows, TableBytes                       uint64
 	LogRecords                             uint64
 	LastLSN                                uint64
-	TornLog                                bool // the log ends in an interrupted write, as after a crash
-	TornManifest                           bool // the manifest does
+	Hashes                                 []ContentHash // by name; only at CheckDeep, and not of what is damaged
+	Lookups                                uint64        // keys looked up at CheckDeep
+	TornLog                                bool          // the log ends in an interrupted write, as after a crash
+	TornManifest                           bool          // the manifest does
 }
 
 // OK tells whether nothing is damaged or missing. A leak, or a torn tail, is what
@@ -68,6 +73,8 @@ func (r *CheckReport) OK() bool { return len(r.Problems) == 0 && len(r.Missing) 
 func Check(dir string, o CheckOptions) (*CheckReport, error) {
 	s := &Store{dir: dir, opts: (&Options{ReadOnly: true, FS: o.FS}).withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
+	s.tables = sstable.NewTables(s.fs, dir, sstable.NewCache(8<<20), 16)
+	defer s.tables.Close()
 	report := &CheckReport{}
 	if _, err := s.inspect(); err != nil {
 		if report.problem(err) {
@@ -81,7 +88,7 @@ func Check(dir string, o CheckOptions) (*CheckReport, error) {
 	if s.lock != nil {
 		defer s.lock.Close()
 	}
-	err := report.run(s.fs, dir, o.Level)
+	err := report.run(s, o.Level)
 	if err != nil && !report.problem(err) {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
@@ -98,7 +105,8 @@ func (r *CheckReport) problem(err error) bool {
 	return true
 }
 
-func (r *CheckReport) run(fsys vfs.FS, dir string, level CheckLevel) error {
+func (r *CheckReport) run(s *Store, level CheckLevel) error {
+	fsys, dir := s.fs, s.dir
 	state, info, err := manifest.Load(fsys, dir)
 	if err != nil {
 		return err
@@ -128,7 +136,11 @@ func (r *CheckReport) run(fsys vfs.FS, dir string, level CheckLevel) error {
 	if err := r.files(fsys, dir, tree); err != nil {
 		return err
 	}
-	return r.tables(fsys, dir, tree, level)
+	s.mu.tree, s.mu.views = tree, map[*view]struct{}{}
+	if err := r.tables(s, level); err != nil || level != CheckDeep || !r.OK() {
+		return err
+	}
+	return r.deep(s, nil)
 }
 
 // files compares the table files on disk with those that the tree reaches.
@@ -145,9 +157,8 @@ func (r *CheckReport) files(fsys vfs.FS, dir string, tree *forktree.Tree) error 
 	return nil
 }
 
-func (r *CheckReport) tables(fsys vfs.FS, dir string, tree *forktree.Tree, level CheckLevel) error {
-	readers := sstable.NewTables(fsys, dir, sstable.NewCache(8<<20), 16)
-	defer readers.Close()
+func (r *CheckReport) tables(s *Store, level CheckLevel) error {
+	fsys, dir, tree, readers := s.fs, s.dir, s.mu.tree, s.tables
 	tables := tree.Tables()
 	slices.SortFunc(tables, func(a, b *forktree.Table) int {
 		if a.Meta.File != b.Meta.File {
@@ -164,7 +175,7 @@ func (r *CheckReport) tables(fsys vfs.FS, dir string, tree *forktree.Tree, level
 			if !slices.Contains(r.Missing, name) {
 				r.Missing = append(r.Missing, name)
 			}
-		} else if err == nil && level == CheckFull {
+		} else if err == nil && level != CheckQuick {
 			var reader *sstable.Reader
 			if reader, err = readers.Reader(m); err == nil {
 				err = reader.Verify()

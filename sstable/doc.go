@@ -40,6 +40,7 @@
 //	cache.go         which blocks stay in memory
 //	descriptors.go   which files stay open
 //	tables.go        which tables stay open
+//	rows.go          every row once, without cache, filter or search
 //	verify.go        read everything and check it
 //	dump.go          a table as text
 package sstable

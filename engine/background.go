@@ -8,6 +8,7 @@ import (
 
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // background owns the store's two goroutines: one for memory (consolidate,
@@ -29,6 +30,7 @@ type background struct {
 // worker is one of the goroutines. Its fields are under background.mu.
 type worker struct {
 	name     string
+	at       schedule.Point
 	do       func() error
 	pending  bool   // there may be something to do
 	rests    bool   // after a long turn, unless somebody waits
@@ -61,8 +63,8 @@ const (
 func (s *Store) startBackground() {
 	b := &s.back
 	b.cond = sync.NewCond(&b.mu)
-	b.memory = worker{name: "memory", do: s.tendMemory}
-	b.merge = worker{name: "merge", do: s.tendTables}
+	b.memory = worker{name: "memory", at: schedule.MemoryTurn, do: s.tendMemory}
+	b.merge = worker{name: "merge", at: schedule.MergeTurn, do: s.tendTables}
 	if s.opts.Manual || s.opts.ReadOnly {
 		return
 	}
@@ -76,6 +78,7 @@ func (s *Store) startBackground() {
 func (s *Store) work(w *worker) {
 	defer s.back.wg.Done()
 	for s.beginTurn(w) {
+		s.opts.Schedule.Reach(w.at)
 		begun := time.Now()
 		err := s.contained(w.do)
 		if err != nil && !errors.Is(err, errStopping) {

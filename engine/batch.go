@@ -6,6 +6,7 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -160,6 +161,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	if err := s.log.Reserve(size, false); err != nil {
 		return s.writeError("write", err)
 	}
+	s.opts.Schedule.Reach(schedule.WriteReserved)
 	lsn, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		for i, p := range parts {
 			f := p.fork.f
@@ -179,6 +181,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 		s.log.Unreserve(size)
 		return fmt.Errorf("write: %w", err)
 	}
+	s.opts.Schedule.Reach(schedule.WritePlaced)
 	s.wakeIfFull()
 	return s.acknowledge("write", lsn, sync)
 }

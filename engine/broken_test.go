@@ -10,6 +10,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -65,7 +66,7 @@ func TestAssertionInAWriteStopsTheStoreAndReachesTheCaller(t *testing.T) {
 	it, err := f.NewIter(Range{})
 	require.NoError(t, err)
 	require.Panics(t, func() {
-		_ = s.record("test", false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
+		_ = s.record("test", schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
 			invariant.Check(false, "on purpose")
 			return 0, nil, nil
 		})
@@ -83,7 +84,7 @@ func TestAssertionInABackgroundInstallStopsTheStoreAndNotTheProcess(t *testing.T
 		s.back.cond.Wait()
 	}
 	s.back.memory.do = func() error {
-		return s.install(nil, func() { invariant.Check(false, "on purpose") })
+		return s.install(nil, schedule.FlushPlaced, func() { invariant.Check(false, "on purpose") })
 	}
 	s.back.mu.Unlock()
 	require.ErrorIs(t, s.Settle(), ErrBroken)

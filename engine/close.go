@@ -1,6 +1,10 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/tinedb/tine/internal/schedule"
+)
 
 // Close ends the store: it stops background work, makes every acknowledged write
 // durable, and gives the directory free. What is in memory is not flushed; it
@@ -15,9 +19,11 @@ func (s *Store) Close() error {
 	if already {
 		return nil
 	}
+	s.opts.Schedule.Reach(schedule.CloseBegun)
 	s.stopBackground()
 	s.jobs.Lock() // a Flush or Compact in another goroutine gives up and ends
 	defer s.jobs.Unlock()
+	s.opts.Schedule.Reach(schedule.CloseStopped)
 
 	if s.mu.failed() == nil {
 		s.forgetViews()
@@ -28,6 +34,7 @@ func (s *Store) Close() error {
 		err = s.closeLogs()
 	}
 	err = errors.Join(err, s.tables.Close())
+	s.opts.Schedule.Reach(schedule.CloseEnding)
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/sstable"
 )
 
@@ -105,13 +106,14 @@ func (s *Store) mergeInputs(c *forktree.Claim) (inputs []iterator.Iterator, rows
 // join swaps the only run of the range that has tables, if any has, in at its
 // newest node as it is: nothing is read or written but the manifest.
 func (s *Store) join(c *forktree.Claim) error {
+	s.opts.Schedule.Reach(schedule.MergePicked)
 	run := c.Swap.Run
 	for _, n := range c.Range {
 		if len(n.Run.Tables) > 0 {
 			run = n.Run
 		}
 	}
-	err := s.install([]*forktree.Claim{c}, func() {
+	err := s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
 		if c.Wanted() {
 			s.mu.tree.InstallMerge(c, run)
 			s.counter.joins.Add(1)
@@ -122,10 +124,12 @@ func (s *Store) join(c *forktree.Claim) error {
 
 // consolidate swaps one memtable in for those of the range.
 func (s *Store) consolidate(c *forktree.Claim) error {
+	s.opts.Schedule.Reach(schedule.ConsolidatePicked)
 	mem := c.Range[0].Mem.(*memtable.Memtable)
 	for _, n := range c.Range[1:] {
 		mem = memtable.Merge(mem, n.Mem.(*memtable.Memtable))
 	}
+	s.opts.Schedule.Reach(schedule.ConsolidateMerged)
 	s.installMemory(c, mem)
 	s.wake()
 	return nil
@@ -147,6 +151,7 @@ func (s *Store) installMemory(c *forktree.Claim, mem *memtable.Memtable) {
 // which things become durable.
 func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	inputs, before, below := s.mergeInputs(c)
+	s.opts.Schedule.Reach(schedule.MergePicked)
 
 	out, err := s.newOutput()
 	if err != nil {
@@ -171,8 +176,9 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 		s.unclaim(c)
 		return errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
+	s.opts.Schedule.Reach(schedule.MergeWritten)
 	used := map[ids.FileNum]bool{}
-	err = s.install([]*forktree.Claim{c}, func() {
+	err = s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
 		if !c.Wanted() {
 			s.counter.discarded.Add(1)
 			return

@@ -10,6 +10,7 @@ import (
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/sstable"
 	"github.com/tinedb/tine/wal"
 )
@@ -85,6 +86,7 @@ func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
 		if err := s.log.Reserve(size, true); err != nil {
 			return s.writeError("freeze", err)
 		}
+		s.opts.Schedule.Reach(schedule.RecordReserved)
 		_, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
 			if f.Dropped() || f.Mem == nil {
 				return 0, nil, errNothing
@@ -97,7 +99,9 @@ func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
 			if !errors.Is(err, errNothing) {
 				return err
 			}
+			continue
 		}
+		s.opts.Schedule.Reach(schedule.FreezePlaced)
 	}
 	return nil
 }
@@ -113,6 +117,7 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 	if len(claims) == 0 {
 		return false, nil
 	}
+	s.opts.Schedule.Reach(schedule.FlushPicked)
 	out, err := s.newOutput()
 	if err != nil {
 		for _, v := range below {
@@ -141,8 +146,9 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 		s.unclaim(claims...)
 		return false, errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
+	s.opts.Schedule.Reach(schedule.FlushWritten)
 	used := map[ids.FileNum]bool{}
-	err = s.install(claims, func() {
+	err = s.install(claims, schedule.FlushPlaced, func() {
 		for i, c := range claims {
 			if !c.Wanted() {
 				s.counter.discarded.Add(1)

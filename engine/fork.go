@@ -8,6 +8,7 @@ import (
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -142,7 +143,7 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 	rec := wal.Fork{Name: name, Parent: parent, FromSnapshot: snapshot, CreatedUnixNano: time.Now().UnixNano()}
 	var child *Fork
 	var crowded bool
-	err := s.record(fmt.Sprintf("fork %q", name), false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := s.record(fmt.Sprintf("fork %q", name), schedule.ForkPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if s.mu.tree.ForkByName(name) != nil {
 			return 0, nil, ErrForkExists
 		}
@@ -189,7 +190,7 @@ func (f *Fork) Rename(name string, opts ...WriteOption) error {
 		return fmt.Errorf("rename: %w", err)
 	}
 	rec := wal.Rename{Fork: f.f.ID, Name: name}
-	return f.s.record("rename", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	return f.s.record("rename", schedule.RenamePlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		if err := f.goneLocked(); err != nil {
 			return 0, nil, err
 		}
@@ -212,7 +213,7 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 		return fmt.Errorf("reset: the source is nil or belongs to another store")
 	}
 	rec := wal.Reset{Fork: f.f.ID}
-	err := f.s.record("reset", true, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := f.s.record("reset", schedule.ResetPlaced, true, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if err := f.goneLocked(); err != nil {
 			return 0, nil, err
 		}
@@ -236,7 +237,7 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 // dropped: ErrProtected.
 func (f *Fork) Drop(opts ...WriteOption) error {
 	rec := wal.Drop{Fork: f.f.ID}
-	err := f.s.record("drop fork", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	err := f.s.record("drop fork", schedule.DropPlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		if err := f.goneLocked(); err != nil {
 			return 0, nil, err
 		}

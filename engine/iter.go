@@ -5,6 +5,7 @@ import (
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // Iterator walks the rows of a fork or snapshot in key order, both ways. It sees
@@ -30,6 +31,7 @@ func (r *viewer) NewIter(rng Range) (*Iterator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open iterator: %w", err)
 	}
+	r.s.opts.Schedule.Reach(schedule.IteratorOpening)
 	at := ids.LSN(r.s.visible.Load())
 	r.s.counter.iterators.Add(1)
 	return &Iterator{s: r.s, v: v, it: iterator.NewLive(v.rows(at, rng))}, nil
@@ -130,6 +132,7 @@ func (it *Iterator) Close() error {
 		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
 	}
 	it.s.counter.iterators.Add(-1)
+	it.s.opts.Schedule.Reach(schedule.IteratorClosing)
 	it.v.release()
 	return it.err
 }

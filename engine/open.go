@@ -217,6 +217,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 		WaitDurable: func(lsn ids.LSN) error { return s.log.Sync(lsn) },
 		OnFailure:   func(err error) { s.opts.Logger.Error("the manifest has failed", "error", err) },
 		SlackBytes:  min(manifestSlackBytes, s.opts.SegmentBytes/4),
+		Schedule:    s.opts.Schedule, RewriteBytes: s.opts.Schedule.RewriteBytes(),
 	})
 	if err != nil {
 		return err
@@ -226,6 +227,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 		NextFile:     s.newFileNum,
 		MarkDelay:    s.markDelay(),
 		OnFailure:    func(err error) { s.opts.Logger.Error("the log has failed", "error", err) },
+		Schedule:     s.opts.Schedule,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package engine
 import (
 	"log/slog"
 
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/internal/vfs"
 )
 
@@ -44,6 +45,9 @@ type Options struct {
 	// FS is the file system; it is replaced in tests. Default: the operating
 	// system's.
 	FS vfs.FS
+	// Schedule lets tests of this module hold goroutines at named points. Nil
+	// everywhere else.
+	Schedule *schedule.Schedule
 }
 
 func (o *Options) withDefaults() Options {

@@ -8,6 +8,7 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/manifest"
 )
 
@@ -55,6 +56,7 @@ func (s *Store) reclaim() error {
 	if !s.publishOwing() {
 		return nil
 	}
+	s.opts.Schedule.Reach(schedule.ReclaimSyncing)
 	if err := s.man.Sync(s.man.Last()); err != nil {
 		return s.writeError("publish", err)
 	}
@@ -97,6 +99,9 @@ func (s *Store) unlinkZombies() error {
 	s.mu.zombies = rest
 	s.mu.Unlock()
 
+	if len(ready) > 0 {
+		s.opts.Schedule.Reach(schedule.ReclaimPicked)
+	}
 	var failed error
 	for i, z := range ready {
 		if err := s.unlink(z); err != nil {
@@ -114,6 +119,7 @@ func (s *Store) unlinkZombies() error {
 func (s *Store) unlink(z zombie) error {
 	s.assertUnneeded(z)
 	s.tables.ForgetFile(z.num)
+	s.opts.Schedule.Reach(schedule.ReclaimUnlinking)
 	err := s.fs.Remove(path.Join(s.dir, ids.TableFileName(z.num)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -144,6 +150,7 @@ func (s *Store) trim() error {
 	if !ok {
 		return nil
 	}
+	s.opts.Schedule.Reach(schedule.TrimPlaced)
 	if err := s.man.Sync(at); err != nil {
 		return s.writeError("trim the log", err)
 	}
@@ -171,8 +178,9 @@ func (s *Store) publishTrim() (low ids.LSN, at manifest.Position, ok bool) {
 // install runs fn, which installs results in the tree, and publishes it in the
 // same critical section; then it gives the claims back. The transaction's fsync
 // follows outside.
-func (s *Store) install(claims []*forktree.Claim, fn func()) error {
+func (s *Store) install(claims []*forktree.Claim, placed schedule.Point, fn func()) error {
 	at := s.installed(claims, fn)
+	s.opts.Schedule.Reach(placed)
 	s.wake()
 	return s.writeError("publish", s.man.Sync(at))
 }

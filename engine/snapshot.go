@@ -8,6 +8,7 @@ import (
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -57,7 +58,7 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 	rec := wal.Snapshot{Name: name, Fork: f.f.ID, CreatedUnixNano: time.Now().UnixNano()}
 	var h *Snapshot
 	var crowded bool
-	err := s.record(fmt.Sprintf("snapshot %q", name), false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := s.record(fmt.Sprintf("snapshot %q", name), schedule.SnapshotPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if s.mu.tree.SnapshotByName(name) != nil {
 			return 0, nil, ErrSnapshotExists
 		}
@@ -115,7 +116,7 @@ func (n *Snapshot) Rename(name string, opts ...WriteOption) error {
 		return fmt.Errorf("rename: %w", err)
 	}
 	rec := wal.RenameSnapshot{ID: n.n.ID, Name: name}
-	return n.s.record("rename snapshot", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	return n.s.record("rename snapshot", schedule.RenamePlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		if err := n.goneLocked(); err != nil {
 			return 0, nil, err
 		}
@@ -132,7 +133,7 @@ func (n *Snapshot) Rename(name string, opts ...WriteOption) error {
 // Drop takes the snapshot away. Forks made from it stay. O(1).
 func (n *Snapshot) Drop(opts ...WriteOption) error {
 	rec := wal.DropSnapshot{ID: n.n.ID}
-	err := n.s.record("drop snapshot", true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	err := n.s.record("drop snapshot", schedule.DropPlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		if err := n.goneLocked(); err != nil {
 			return 0, nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/sstable"
 	"github.com/tinedb/tine/wal"
@@ -224,8 +225,8 @@ func (s *Store) Sync() error {
 // one critical section, lets change validate, take its LSN and change the tree.
 // size is the exact length of the payload that change will return. privileged
 // records may use the spare segment that is kept so that space can be freed when
-// there is none.
-func (s *Store) record(what string, privileged bool, size int, sync bool,
+// there is none. placed is the schedule point before the record is durable.
+func (s *Store) record(what string, placed schedule.Point, privileged bool, size int, sync bool,
 	change func(lsn ids.LSN) (wal.Kind, []byte, error)) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -233,11 +234,13 @@ func (s *Store) record(what string, privileged bool, size int, sync bool,
 	if err := s.log.Reserve(size, privileged); err != nil {
 		return s.writeError(what, err)
 	}
+	s.opts.Schedule.Reach(schedule.RecordReserved)
 	lsn, err := s.place(size, change)
 	if err != nil {
 		s.log.Unreserve(size)
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	s.opts.Schedule.Reach(placed)
 	if s.owed.Add(1)%maxOwed == 0 {
 		s.publishOwed()
 	}

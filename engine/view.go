@@ -9,6 +9,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // view is what a fork or snapshot is read through: a memtable that may still
@@ -50,6 +51,7 @@ func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
 // release takes one reference back; the last one unpins the runs.
 func (v *view) release() {
 	if v.unref() {
+		v.s.opts.Schedule.Reach(schedule.ViewUnpinning)
 		v.unpin()
 		v.s.wake()
 	}
@@ -208,7 +210,16 @@ func (r *viewer) acquire() (*view, error) {
 		return v, nil
 	}
 	r.mu.Unlock()
+	v, err := r.build()
+	if err == nil {
+		r.s.opts.Schedule.Reach(schedule.ViewBuilt)
+	}
+	return v, err
+}
 
+// build makes the present view, unless somebody was faster, and gives it with a
+// reference for the caller.
+func (r *viewer) build() (*view, error) {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	if r.s.closed.Load() {
@@ -261,6 +272,9 @@ func (s *Store) sweepViews() {
 		all = append(all, r)
 	}
 	s.mu.Unlock()
+	if len(all) > 0 {
+		s.opts.Schedule.Reach(schedule.SweepPicked)
+	}
 	for len(all) > 0 {
 		n := min(len(all), sweepSlice)
 		s.forgetStale(all[:n])

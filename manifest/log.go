@@ -8,6 +8,7 @@ import (
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/internal/vfs"
 )
 
@@ -43,6 +44,8 @@ type Options struct {
 	// what frees space can still be published when the disk is full; 0 means
 	// 16 KiB.
 	SlackBytes int64
+	// Schedule is told of the manifest's schedule points; nil but in tests.
+	Schedule *schedule.Schedule
 }
 
 const defaultSlackBytes = 16 << 10

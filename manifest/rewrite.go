@@ -6,6 +6,7 @@ import (
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 const (
@@ -45,6 +46,7 @@ func (l *Log) Rewrite() error {
 	if err != nil {
 		return fmt.Errorf("manifest: rewrite: %w", err)
 	}
+	l.opts.Schedule.Reach(schedule.RewriteBegun)
 	f, err := createFile(l.fs, l.dir, l.opts, store, base)
 	if err != nil {
 		l.endCapture()
@@ -52,6 +54,7 @@ func (l *Log) Rewrite() error {
 	}
 	err = l.copyState(f)
 	if err == nil {
+		l.opts.Schedule.Reach(schedule.RewriteCopied)
 		err = l.catchUp(f)
 	}
 	if err != nil {
@@ -184,10 +187,12 @@ func (l *Log) switchTo(f *file) error {
 		if err := stageCurrent(l.fs, l.dir, current{number: f.number, store: store}); err != nil {
 			return err
 		}
+		l.opts.Schedule.Reach(schedule.RewriteSwapping)
 		if err := installCurrent(l.fs, l.dir); err != nil {
 			poisoned = true
 			return err
 		}
+		l.opts.Schedule.Reach(schedule.RewriteSwapped)
 		return nil
 	}()
 	switch {

@@ -6,6 +6,7 @@ import (
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // Sync returns once every transaction through p is durable. One caller writes
@@ -41,6 +42,7 @@ func (l *Log) Sync(p Position) error {
 		need, f := l.mu.need, l.mu.file
 		invariant.Check(len(group) > 0, "manifest: position %d of %d is neither durable nor pending", p, l.mu.last)
 		l.mu.Unlock()
+		l.opts.Schedule.Reach(schedule.ManifestWriting)
 
 		full, err := l.writeGroup(f, group, need)
 		if err != nil && !full {
@@ -89,6 +91,7 @@ func (l *Log) writeGroup(f *file, group []entry, need ids.LSN) (full bool, err e
 	if err := f.sync(); err != nil {
 		return false, err
 	}
+	l.opts.Schedule.Reach(schedule.ManifestSynced)
 
 	l.mu.Lock()
 	l.mu.durable = f.position

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // Write returns once the operating system has every record through lsn: they
@@ -100,7 +101,9 @@ func (l *Log) leadSyncLocked() {
 	l.promised.Store(end)
 	l.writeDone.Broadcast()
 	l.mu.Unlock()
+	l.opts.Schedule.Reach(schedule.LogSyncing)
 	err := s.sync()
+	l.opts.Schedule.Reach(schedule.LogSynced)
 	l.promised.Store(0)
 	l.mu.Lock()
 	l.syncing = false
@@ -147,6 +150,7 @@ func (l *Log) writePendingLocked() bool {
 		l.attempted = g.last
 		l.room.take()
 		l.mu.Unlock()
+		l.opts.Schedule.Reach(schedule.LogWriting)
 		err := l.writeGroup(g.buf)
 		l.mu.Lock()
 		if err != nil {
@@ -269,6 +273,7 @@ func (l *Log) rotate(frame []byte) error {
 	l.syncing = true
 	old, next, last := l.cur, l.room.next(n), l.lastRecord
 	l.mu.Unlock()
+	l.opts.Schedule.Reach(schedule.LogRotating)
 
 	var err error
 	if old.synced < old.pos {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/internal/vfs"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	MarkDelay time.Duration
 	// OnFailure is called once when the log is poisoned, without locks held.
 	OnFailure func(error)
+	// Schedule is told of the log's schedule points; nil but in tests.
+	Schedule *schedule.Schedule
 
 	logID uint64 // of a new log; 0 means random
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // Trim removes the oldest segments as long as all their records are below lo,
@@ -26,6 +27,7 @@ func (l *Log) Trim(lo ids.LSN) (removed []ids.FileNum, err error) {
 		}
 		number := l.sealed[0].Number
 		l.mu.Unlock()
+		l.opts.Schedule.Reach(schedule.LogTrimming)
 		if err := removeSegment(l.fs, l.dir, number); err != nil {
 			return removed, err
 		}

@@ -1,0 +1,30 @@
+package schedule
+
+// Schedule watches one store. Nil watches nothing. It may be used concurrently if
+// the function it was made with may.
+type Schedule struct {
+	reached      func(Point)
+	rewriteBytes int64
+}
+
+// New makes a schedule that calls reached in the goroutine that comes to a point.
+// A store with a schedule rewrites its manifest as soon as rewriteBytes of
+// transactions have gathered, as tests would else never see it; 0 changes nothing.
+func New(rewriteBytes int64, reached func(Point)) *Schedule {
+	return &Schedule{reached: reached, rewriteBytes: rewriteBytes}
+}
+
+// Reach tells that the calling goroutine is at p, and returns when it may go on.
+func (s *Schedule) Reach(p Point) {
+	if s != nil {
+		s.reached(p)
+	}
+}
+
+// RewriteBytes is what New was given, 0 for nil.
+func (s *Schedule) RewriteBytes() int64 {
+	if s == nil {
+		return 0
+	}
+	return s.rewriteBytes
+}

@@ -1,0 +1,32 @@
+package schedule
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestANilScheduleLetsEverybodyPass(t *testing.T) {
+	var s *Schedule
+	s.Reach(CloseBegun)
+	require.Zero(t, s.RewriteBytes())
+	require.Zero(t, testing.AllocsPerRun(10, func() { s.Reach(WritePlaced) }))
+}
+
+func TestReachTellsThePoint(t *testing.T) {
+	var got []Point
+	s := New(7, func(p Point) { got = append(got, p) })
+	s.Reach(LogSyncing)
+	s.Reach(CloseEnding)
+	require.Equal(t, []Point{LogSyncing, CloseEnding}, got)
+	require.EqualValues(t, 7, s.RewriteBytes())
+}
+
+func TestEveryPointHasANameOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for p := range Points {
+		require.NotEmpty(t, p.String())
+		require.False(t, seen[p.String()], "%s twice", p)
+		seen[p.String()] = true
+	}
+}

@@ -9,8 +9,8 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
-	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/wal"
 )
 

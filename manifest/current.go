@@ -63,6 +63,8 @@ func parseCurrent(content string) (current, error) {
 		return corrupt("no format version")
 	case version > currentVersion:
 		return current{}, fmt.Errorf("%s: format version %d, this program knows %d: %w", ids.CurrentName, version, currentVersion, errs.ErrNewerFormat)
+	case version == 0:
+		return corrupt("format version 0 never was")
 	case len(words) != 5:
 		return corrupt("%d words instead of 5", len(words))
 	}

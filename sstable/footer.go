@@ -67,9 +67,9 @@ func decodeFooter(buf []byte, tableBytes uint64) (footer, error) {
 	}
 	switch version := le.Uint32(buf[footerVersionAt:]); {
 	case version > formatVersion:
-		return footer{}, fmt.Errorf("table format %d, known is %d: %w", version, formatVersion, errs.ErrNewerFormat)
+		return footer{}, fmt.Errorf("table format %d, this program knows %d: %w", version, formatVersion, errs.ErrNewerFormat)
 	case version == 0:
-		return footer{}, fmt.Errorf("table format 0")
+		return footer{}, fmt.Errorf("table format 0 never was")
 	}
 	for _, c := range buf[footerReservedAt:footerVersionAt] {
 		if c != 0 {

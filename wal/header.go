@@ -100,7 +100,7 @@ func decodeHeader(name string, number ids.FileNum, b []byte) (header, error) {
 	if v := binary.LittleEndian.Uint32(b[headerVersion:]); v > formatVersion {
 		return header{}, fmt.Errorf("wal: segment %s has format %d, this program knows %d: %w", name, v, formatVersion, errs.ErrNewerFormat)
 	} else if v == 0 {
-		return header{}, errs.Corruptf(name, headerVersion, "format version 0")
+		return header{}, errs.Corruptf(name, headerVersion, "format version 0 never was")
 	}
 	h := header{
 		number:   ids.FileNum(binary.LittleEndian.Uint64(b[headerNumber:])),

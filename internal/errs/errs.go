@@ -16,7 +16,7 @@ var ErrCorrupt = errors.New("corrupt data")
 
 // ErrNewerFormat says that a file was written by a newer version of the format
 // than this program knows.
-var ErrNewerFormat = errors.New("written in a newer format")
+var ErrNewerFormat = errors.New("written in a newer format, which a newer version of tine reads")
 
 // ErrNoSpace says that the disk is full. It is returned only where nothing has
 // changed and the call may be tried again.

@@ -99,7 +99,9 @@ func TestPatchesApplyAsLongAsTheirLinesAreThere(t *testing.T) {
 		{"the lines have moved down", "1\n2\n3\n4\n5\nb\nc\nd\ne\nf", "1\n2\n3\n4\n5\nb\nc\nD\ne\nf"},
 		{"of two places the nearer one counts", "a\nb\nc\nd\ne\nf\n1\n2\n3\nb\nc\nd\ne\nf", "a\nb\nc\nD\ne\nf\n1\n2\n3\nb\nc\nd\ne\nf"},
 		{"an outer line is another one now", "a\nB\nc\nd\ne\nf\n", "a\nB\nc\nD\ne\nf\n"},
-		{"an inner line is another one now", "a\nb\nC\nd\ne\nf\n", ""},
+		{"two lines before are others now", "a\nB\nC\nd\ne\nf\n", "a\nB\nC\nD\ne\nf\n"},
+		{"a line has come in behind", "a\nb\nc\nd\nnew\ne\nf\n", "a\nb\nc\nD\nnew\ne\nf\n"},
+		{"with other lines around it there are two places", "x\nc\nd\ny\nc\nd\n", ""},
 		{"the line to be changed is another one now", "a\nb\nc\nx\ne\nf\n", ""},
 		{"the patch is applied already", "a\nb\nc\nD\ne\nf\n", ""},
 	} {

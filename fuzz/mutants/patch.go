@@ -20,9 +20,9 @@ type hunk struct {
 	before, after []string
 }
 
-// maxFuzz is how many of the unchanged lines at either end of a hunk may have
-// changed since.
-const maxFuzz = 1
+// maxFuzz is how many of the unchanged lines at each end of a hunk may have
+// changed since. Then the rest must stand in the file exactly once.
+const maxFuzz = 2
 
 // parseEdits reads a unified diff.
 func parseEdits(text string) ([]edit, error) {
@@ -72,42 +72,57 @@ func (e edit) apply(text string) (string, error) {
 	lines := strings.Split(text, "\n")
 	shift := 0
 	for n, h := range e.hunks {
-		at, fuzz := h.find(lines, h.at+shift)
+		at, lead, trail := h.find(lines, h.at+shift)
 		if at < 0 {
 			return "", fmt.Errorf("change %d of %s does not apply: the lines around line %d are others now", n+1, e.name, h.at+1)
 		}
-		before, after := h.before[fuzz:len(h.before)-fuzz], h.after[fuzz:len(h.after)-fuzz]
+		before, after := h.before[lead:len(h.before)-trail], h.after[lead:len(h.after)-trail]
 		lines = slices.Concat(lines[:at], after, lines[at+len(before):])
-		shift = at - fuzz - h.at + len(h.after) - len(h.before)
+		shift = at - lead - h.at + len(h.after) - len(h.before)
 	}
 	return strings.Join(lines, "\n"), nil
 }
 
 // find gives where the hunk's lines stand, nearest to where they should, -1 if
-// nowhere; fuzz of them are to be left out at either end.
-func (h hunk) find(lines []string, near int) (at, fuzz int) {
-	for fuzz = 0; fuzz <= min(maxFuzz, h.around()); fuzz++ {
-		want := h.before[fuzz : len(h.before)-fuzz]
-		best := -1
-		for at := 0; at+len(want) <= len(lines); at++ {
-			if slices.Equal(lines[at:at+len(want)], want) && (best < 0 || distance(at, near+fuzz) < distance(best, near+fuzz)) {
-				best = at
+// nowhere; lead and trail are how many of them are to be left out at its ends.
+func (h hunk) find(lines []string, near int) (at, lead, trail int) {
+	maxLead, maxTrail := h.around()
+	for left := range maxLead + maxTrail + 1 {
+		for lead = max(0, left-maxTrail); lead <= min(left, maxLead); lead++ {
+			trail = left - lead
+			want := h.before[lead : len(h.before)-trail]
+			if len(want) == 0 {
+				continue
+			}
+			best, found := -1, 0
+			for at := 0; at+len(want) <= len(lines); at++ {
+				if !slices.Equal(lines[at:at+len(want)], want) {
+					continue
+				}
+				found++
+				if best < 0 || distance(at, near+lead) < distance(best, near+lead) {
+					best = at
+				}
+			}
+			if found == 1 || found > 1 && left == 0 {
+				return best, lead, trail
 			}
 		}
-		if best >= 0 {
-			return best, fuzz
-		}
 	}
-	return -1, 0
+	return -1, 0, 0
 }
 
 func distance(a, b int) int { return max(a-b, b-a) }
 
-// around is how many lines at both ends are the same before and after.
-func (h hunk) around() int {
-	n := 0
-	for n < len(h.before)/2 && n < len(h.after)/2 && h.before[n] == h.after[n] && h.before[len(h.before)-1-n] == h.after[len(h.after)-1-n] {
-		n++
+// around is how many lines at either end are the same before and after, maxFuzz
+// at most.
+func (h hunk) around() (lead, trail int) {
+	n := min(len(h.before), len(h.after))
+	for lead < min(n, maxFuzz) && h.before[lead] == h.after[lead] {
+		lead++
 	}
-	return n
+	for trail < min(n-lead, maxFuzz) && h.before[len(h.before)-1-trail] == h.after[len(h.after)-1-trail] {
+		trail++
+	}
+	return lead, trail
 }

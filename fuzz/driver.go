@@ -26,6 +26,7 @@ type Driver struct {
 	state   model.State
 	history *History // of what was done; nil: none is kept
 	counts  *Counts
+	seen    *transcript // nil: none is kept
 
 	forks     map[int]*engine.Fork // by the model's id
 	snapshots map[int]*engine.Snapshot
@@ -35,6 +36,26 @@ type Driver struct {
 	shared    bool         // such a fork was forked since
 
 	openHandles func() int // that the file system knows of; nil: unknown
+
+	// For the tests of the harness itself.
+	lens  func(reader) reader // what is read through; nil: nothing
+	blind bool                // nothing is compared with the model
+}
+
+// look gives a fork or snapshot as the driver sees it.
+func (d *Driver) look(r reader) reader {
+	if d.lens == nil {
+		return r
+	}
+	return d.lens(r)
+}
+
+// agree compares how an operation ended with how the model says it must.
+func (d *Driver) agree(op ops.Op, got, want error) error {
+	if d.blind {
+		return nil
+	}
+	return agree(op, got, want)
 }
 
 // OpenDriver makes a new store and a driver for it.
@@ -67,6 +88,7 @@ func (d *Driver) Do(op ops.Op) (err error) {
 	}()
 	d.counts.Add("operation "+string(op.Kind), 1)
 	d.counts.Add("operations", 1)
+	defer d.seen.end()
 	if op.Mutates() {
 		return d.mutate(op)
 	}
@@ -82,7 +104,9 @@ func (d *Driver) mutate(op ops.Op) error {
 		d.history.begin(string(op.Kind), &next)
 	}
 	before := d.state
-	if err := agree(op, d.write(op), want); err != nil {
+	got := d.write(op)
+	d.seen.refused(got)
+	if err := d.agree(op, got, want); err != nil {
 		return err
 	}
 	d.state = next
@@ -226,19 +250,19 @@ func (d *Driver) observe(op ops.Op) error {
 	case ops.Flush:
 		err := d.store.Flush()
 		d.noteSwap(err)
-		return agree(op, err, nil)
+		return d.agree(op, err, nil)
 	case ops.Compact:
 		err := d.store.Compact()
 		d.noteSwap(err)
 		if err == nil {
 			err = d.store.Verify()
 		}
-		return agree(op, err, nil)
+		return d.agree(op, err, nil)
 	case ops.Settle:
-		return agree(op, d.store.Settle(), nil)
+		return d.agree(op, d.store.Settle(), nil)
 	case ops.Sync:
 		if err := d.store.Sync(); err != nil {
-			return agree(op, err, nil)
+			return d.agree(op, err, nil)
 		}
 		if d.history != nil {
 			d.history.acknowledgeAll()
@@ -246,16 +270,16 @@ func (d *Driver) observe(op ops.Op) error {
 		return nil
 	case ops.Verify:
 		if err := d.store.Settle(); err != nil {
-			return agree(op, err, nil)
+			return d.agree(op, err, nil)
 		}
-		return agree(op, d.store.Verify(), nil)
+		return d.agree(op, d.store.Verify(), nil)
 	case ops.Check:
-		return agree(op, d.checkAll(), nil)
+		return d.agree(op, d.checkAll(), nil)
 	case ops.Reopen:
 		if err := d.Close(); err != nil {
-			return agree(op, err, nil)
+			return d.agree(op, err, nil)
 		}
-		return agree(op, d.open(), nil)
+		return d.agree(op, d.open(), nil)
 	}
 	return differ(op, "unknown operation")
 }
@@ -280,19 +304,20 @@ func (d *Driver) read(op ops.Op) error {
 		r, err = d.fork(op, op.Fork)
 	}
 	if err != nil || want != nil {
-		return agree(op, err, want)
+		d.seen.refused(err)
+		return d.agree(op, err, want)
 	}
 	switch op.Kind {
 	case ops.Get, ops.GetSnapshot:
-		return agree(op, compareGet(r, op.Key, contents), nil)
+		return d.agree(op, compareGet(d.look(r), op.Key, contents, d.seen), nil)
 	case ops.OpenIter:
-		h, err := openHeld(r, id, op.Range, contents)
+		h, err := openHeld(r, id, op.Range, contents, d.seen)
 		if err == nil {
 			d.held[op.Iter] = h
 		}
-		return agree(op, err, nil)
+		return d.agree(op, err, nil)
 	default:
-		return agree(op, compareScan(r, op.Range, contents), nil)
+		return d.agree(op, compareScan(d.look(r), op.Range, contents, d.seen), nil)
 	}
 }
 
@@ -303,7 +328,7 @@ func (d *Driver) useHeld(op ops.Op) error {
 	}
 	if op.Kind == ops.CloseIter {
 		delete(d.held, op.Iter)
-		return agree(op, h.it.Close(), nil)
+		return d.agree(op, h.it.Close(), nil)
 	}
 	alive := false
 	for _, f := range d.state.Forks.All() {
@@ -315,12 +340,12 @@ func (d *Driver) useHeld(op ops.Op) error {
 	if h.swaps > 0 {
 		d.counts.Add("held iterator read after a flush or compaction", 1)
 	}
-	return agree(op, h.walk(op.Steps, op.Seed), nil)
+	return d.agree(op, h.walk(op.Steps, op.Seed), nil)
 }
 
 // checkAll compares everything: names, contents, handles kept and handles stale.
 func (d *Driver) checkAll() error {
-	if err := compareView(d.store, d.state.View()); err != nil {
+	if err := compareView(d.store, d.state.View(), d.look, d.seen); err != nil {
 		return err
 	}
 	for name, m := range d.state.Forks.All() {
@@ -331,7 +356,7 @@ func (d *Driver) checkAll() error {
 		if f.Name() != name {
 			return fmt.Errorf("a handle on fork %s says it is %s", name, f.Name())
 		}
-		if err := compareScan(f, ops.All, m.Contents); err != nil {
+		if err := compareScan(d.look(f), ops.All, m.Contents, nil); err != nil {
 			return fmt.Errorf("fork %s by a kept handle: %w", name, err)
 		}
 	}
@@ -356,6 +381,15 @@ func gone(did string, err error) error {
 		return fmt.Errorf("a handle on a dropped fork %s", did)
 	}
 	return fmt.Errorf("a handle on a dropped fork %s: %w", did, err)
+}
+
+// abandon closes a store that has gone wrong, so that nothing of it runs on.
+func (d *Driver) abandon() {
+	defer func() { _ = recover() }() // what went wrong has been told
+	d.store.Close()
+	for _, h := range d.held {
+		h.it.Close()
+	}
 }
 
 // Close closes the store; iterators still held must then say so, and nothing may

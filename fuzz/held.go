@@ -17,14 +17,15 @@ type held struct {
 	want   model.Contents // within the bounds
 	at     int            // the row it is on; -1: on none
 	swaps  int            // flushes and compactions since it was opened
+	seen   *transcript
 }
 
-func openHeld(r reader, forkID int, within model.Range, all model.Contents) (*held, error) {
+func openHeld(r reader, forkID int, within model.Range, all model.Contents, seen *transcript) (*held, error) {
 	it, err := r.NewIter(engineRange(within))
 	if err != nil {
 		return nil, err
 	}
-	return &held{it: it, forkID: forkID, want: all.Within(within), at: -1}, nil
+	return &held{it: it, forkID: forkID, want: all.Within(within), at: -1, seen: seen}, nil
 }
 
 // walk makes moves drawn from seed.
@@ -76,6 +77,10 @@ func (h *held) move(rng *rand.Rand) error {
 	}
 	if ok != h.it.Valid() {
 		return fmt.Errorf("iterator: %s tells %v and Valid tells %v", move, ok, h.it.Valid())
+	}
+	if ok {
+		h.seen.saw(h.it.Key())
+		h.seen.saw(h.it.Value())
 	}
 	if ok != (h.at >= 0) {
 		return fmt.Errorf("iterator: %s tells %v, want %v (%d rows)", move, ok, h.at >= 0, n)

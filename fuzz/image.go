@@ -26,8 +26,9 @@ type camera struct {
 	fs      *crashfs.FS
 	history *History
 	counts  *Counts
-	powers  int // random power losses at each call, beside the three extremes
-	stride  int // images at every stride-th call only
+	powers  int  // random power losses at each call, beside the three extremes
+	single  bool // instead of all that one image, of a kind that is drawn
+	stride  int  // images at every stride-th call only
 	paused  bool
 
 	mu     sync.Mutex
@@ -54,11 +55,24 @@ func (c *camera) snap(call, name string) {
 			How: fmt.Sprintf("%s during %s, before call %d: %s %s", how, before.Phase, c.calls, call, name),
 		})
 	}
-	add(c.fs.AfterKill(), before.Acknowledged, "process killed")
-	add(c.fs.PowerLossStrict(), before.Synced, "power lost, nothing unsynced kept")
-	for range c.powers {
+	kill := func() { add(c.fs.AfterKill(), before.Acknowledged, "process killed") }
+	strict := func() { add(c.fs.PowerLossStrict(), before.Synced, "power lost, nothing unsynced kept") }
+	power := func() {
 		seed := c.rng.Uint64()
 		add(c.fs.PowerLoss(rand.New(rand.NewPCG(seed, 0))), before.Synced, fmt.Sprintf("power lost, seed %d", seed))
+	}
+	names, files := c.fs.Volatile()
+	switch {
+	case names+files == 0: // all images would be equal, and the kill's promise is the strongest
+		kill()
+	case c.single:
+		[]func(){kill, strict, power, power}[c.rng.IntN(4)]()
+	default:
+		kill()
+		strict()
+		for range c.powers {
+			power()
+		}
 	}
 	after := c.history.now()
 	for i := range made {
@@ -82,8 +96,10 @@ func (c *camera) count(phase, call, name string, n int) {
 	switch {
 	case call == "remove" && strings.HasSuffix(name, ".sst"):
 		c.counts.Add("images before a table file is unlinked", n)
+		c.counts.Add("images in reclaim", n)
 	case call == "remove" && strings.HasSuffix(name, ".wal"):
 		c.counts.Add("images before a log segment is trimmed", n)
+		c.counts.Add("images in reclaim", n)
 	case call == "create" && strings.HasSuffix(name, ".wal") && phase != "open" && phase != "reopen":
 		c.counts.Add("images in a rotation of the log", n)
 	case call == "sync" && strings.Contains(name, "MANIFEST"):

@@ -21,6 +21,7 @@ type Judge struct {
 	config  Config
 	counts  *Counts
 	depth   int // how many recoveries in a row are crashed again
+	goOn    int // one image in so many is written on; 0: each
 }
 
 // Verdict is nil if the image holds one prefix of the history that reaches at
@@ -57,15 +58,15 @@ func (j *Judge) Verdict(i Image) (err error) {
 			return err
 		}
 	}
-	if rng.IntN(3) > 0 {
+	if rng.IntN(max(j.goOn, 1)) > 0 {
 		return nil
 	}
-	return j.goOn(after, k, rng)
+	return j.writeOn(after, k, rng)
 }
 
 // checkUnopened demands that a crash is not taken for damage.
 func (j *Judge) checkUnopened(fs *crashfs.FS) error {
-	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: fs})
+	report, err := engine.Check(storeDir, engine.CheckOptions{Level: deepest, FS: fs})
 	if err != nil {
 		if errors.Is(err, engine.ErrNotStore) && !slices.Contains(fs.Names(), storeDir+"/"+ids.CurrentName) {
 			return nil // the crash came before there was a store
@@ -150,7 +151,7 @@ func (j *Judge) explain(got model.View, low, high int) error {
 // that were not durable may a power loss in the recovery take more, but nothing
 // that was synced.
 func (j *Judge) crashRecovery(fs *crashfs.FS, i Image, k int, rng *rand.Rand) error {
-	deeper := &Judge{history: j.history, config: j.config, counts: j.counts, depth: j.depth - 1}
+	deeper := &Judge{history: j.history, config: j.config, counts: j.counts, depth: j.depth - 1, goOn: j.goOn}
 	names, files := fs.Volatile()
 	durable := names+files == 0
 	var images []Image
@@ -192,9 +193,9 @@ func (j *Judge) crashRecovery(fs *crashfs.FS, i Image, k int, rng *rand.Rand) er
 	return nil
 }
 
-// goOn writes on after a recovery, flushes, compacts and closes; nothing may be
+// writeOn writes on after a recovery, flushes, compacts and closes; nothing may be
 // wrong then, and everything be there once more.
-func (j *Judge) goOn(fs *crashfs.FS, k int, rng *rand.Rand) error {
+func (j *Judge) writeOn(fs *crashfs.FS, k int, rng *rand.Rand) error {
 	s, err := j.open(fs)
 	if err != nil {
 		return err

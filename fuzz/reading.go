@@ -32,9 +32,11 @@ func engineRange(r model.Range) engine.Range {
 }
 
 // compareGet looks one key up, into a buffer that already holds something.
-func compareGet(r reader, key string, want model.Contents) error {
+func compareGet(r reader, key string, want model.Contents, seen *transcript) error {
 	kept := []byte("kept")
 	got, err := r.AppendGet(kept, []byte(key))
+	seen.saw(got)
+	seen.refused(err)
 	value, exists := want.Get(key)
 	switch {
 	case key == "" && errors.Is(err, engine.ErrLimit):
@@ -52,11 +54,13 @@ func compareGet(r reader, key string, want model.Contents) error {
 }
 
 // compareScan walks a range forward and back.
-func compareScan(r reader, within model.Range, all model.Contents) error {
+func compareScan(r reader, within model.Range, all model.Contents, seen *transcript) error {
 	want := all.Within(within)
 	i := 0
 	rows, failed := r.Scan(engineRange(within))
 	for key, value := range rows {
+		seen.saw(key)
+		seen.saw(value)
 		if err := compareRow(string(key), string(value), i, want); err != nil {
 			return fmt.Errorf("scan forward: %w", err)
 		}
@@ -69,10 +73,10 @@ func compareScan(r reader, within model.Range, all model.Contents) error {
 		key, _ := want.At(i)
 		return fmt.Errorf("scan forward: ended after %d of %d rows, before %q", i, want.Len(), key)
 	}
-	return compareBackward(r, within, want)
+	return compareBackward(r, within, want, seen)
 }
 
-func compareBackward(r reader, within model.Range, want model.Contents) error {
+func compareBackward(r reader, within model.Range, want model.Contents, seen *transcript) error {
 	it, err := r.NewIter(engineRange(within))
 	if err != nil {
 		return err
@@ -84,6 +88,8 @@ func compareBackward(r reader, within model.Range, want model.Contents) error {
 		if i < 0 {
 			return fmt.Errorf("scan backward: row %q before the first", it.Key())
 		}
+		seen.saw(it.Key())
+		seen.saw(it.Value())
 		if err := compareRow(string(it.Key()), string(it.Value()), i, want); err != nil {
 			return fmt.Errorf("scan backward: %w", err)
 		}
@@ -155,8 +161,8 @@ func readContents(r reader) (model.Contents, error) {
 }
 
 // compareView compares every fork and snapshot by gets and by scans both ways.
-func compareView(s *engine.Store, want model.View) error {
-	if err := compareNames(s, want); err != nil {
+func compareView(s *engine.Store, want model.View, look func(reader) reader, seen *transcript) error {
+	if err := compareNames(s, want, seen); err != nil {
 		return err
 	}
 	for name, contents := range want.Forks.All() {
@@ -164,7 +170,7 @@ func compareView(s *engine.Store, want model.View) error {
 		if err != nil {
 			return err
 		}
-		if err := compareAll(f, contents); err != nil {
+		if err := compareAll(look(f), contents, seen); err != nil {
 			return fmt.Errorf("fork %s: %w", name, err)
 		}
 	}
@@ -173,14 +179,14 @@ func compareView(s *engine.Store, want model.View) error {
 		if err != nil {
 			return err
 		}
-		if err := compareAll(n, contents); err != nil {
+		if err := compareAll(look(n), contents, seen); err != nil {
 			return fmt.Errorf("snapshot %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func compareNames(s *engine.Store, want model.View) error {
+func compareNames(s *engine.Store, want model.View, seen *transcript) error {
 	var forks, snapshots []string
 	for _, info := range s.Forks() {
 		forks = append(forks, info.Name)
@@ -188,6 +194,7 @@ func compareNames(s *engine.Store, want model.View) error {
 	for _, info := range s.Snapshots() {
 		snapshots = append(snapshots, info.Name)
 	}
+	seen.saw([]byte(fmt.Sprint(forks, snapshots)))
 	if got, want := fmt.Sprint(forks), fmt.Sprint(want.Forks.Keys()); got != want {
 		return fmt.Errorf("forks are %s, want %s", got, want)
 	}
@@ -197,15 +204,15 @@ func compareNames(s *engine.Store, want model.View) error {
 	return nil
 }
 
-func compareAll(r reader, want model.Contents) error {
-	if err := compareScan(r, ops.All, want); err != nil {
+func compareAll(r reader, want model.Contents, seen *transcript) error {
+	if err := compareScan(r, ops.All, want, seen); err != nil {
 		return err
 	}
 	for key := range want.All() {
-		if err := compareGet(r, key, want); err != nil {
+		if err := compareGet(r, key, want, seen); err != nil {
 			return err
 		}
-		if err := compareGet(r, key+"\x00", want); err != nil {
+		if err := compareGet(r, key+"\x00", want, seen); err != nil {
 			return err
 		}
 	}

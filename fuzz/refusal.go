@@ -54,3 +54,19 @@ func agree(op ops.Op, got, want error) error {
 func differ(op ops.Op, format string, args ...any) error {
 	return &Disagreement{Op: op, Text: fmt.Sprintf(format, args...)}
 }
+
+// refusal gives the name of the refusal that an error of the store is.
+func refusal(err error) string {
+	if err == nil {
+		return "done"
+	}
+	for want, sentinel := range sentinels {
+		if want != model.ErrEmptyKey && errors.Is(err, sentinel) {
+			return want.Error()
+		}
+	}
+	if errors.Is(err, engine.ErrLimit) {
+		return model.ErrEmptyKey.Error()
+	}
+	return err.Error()
+}

@@ -17,6 +17,10 @@ type Trial struct {
 	// Sometimes is how often each state must have been met in the runs that the
 	// tests make.
 	Sometimes map[string]int
+
+	// Runs is how many seeds, from 0 on, the tests run. Trials that enumerate
+	// something do so with the first seeds, and draw with all others.
+	Runs int
 }
 
 // Repeat runs the trial with the seeds first, first+1, … and stops at the first

@@ -7,9 +7,6 @@ import (
 	"path"
 	"strings"
 	"syscall"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
@@ -123,8 +120,9 @@ func (d *Driver) poisoned(op ops.Op, faults *faultfs.FS) error {
 	return nil
 }
 
-func TestFaultsAreSurfacedAndLoseNothing(t *testing.T) {
-	counts := NewCounts()
+// faultTrial lets the n-th call of each kind on each kind of file fail, for
+// every n.
+func faultTrial() Trial {
 	kinds := []faultfs.Op{
 		faultfs.OpWrite, faultfs.OpSync, faultfs.OpCreate, faultfs.OpPreallocate, faultfs.OpRename,
 		faultfs.OpRemove, faultfs.OpSyncDir, faultfs.OpRead, faultfs.OpOpen, faultfs.OpList, faultfs.OpSize,
@@ -135,67 +133,74 @@ func TestFaultsAreSurfacedAndLoseNothing(t *testing.T) {
 		"manifest": func(name string) bool { return strings.HasPrefix(path.Base(name), "MANIFEST") },
 		"tables":   func(name string) bool { return strings.HasSuffix(name, ".sst") },
 	}
-	for seed := range uint64(4 * Soak()) {
-		list := ops.NewGenerator(500+seed, ops.Crashing()).List(40)
-		for _, kind := range kinds {
-			for _, files := range []string{"any file", "logs", "manifest", "tables"} {
-				for _, rule := range []faultfs.Rule{
-					{Op: kind}, {Op: kind, Sticky: true}, {Op: kind, Err: syscall.ENOSPC}, {Op: kind, Sticky: true, Err: syscall.ENOSPC, ShortWrite: true},
-				} {
-					rule.Match = matches[files]
-					stride := 1
-					if files == "any file" {
-						stride = 3
+	return Trial{
+		Name: "faults",
+		Runs: 4,
+		Run: func(seed uint64, counts *Counts) error {
+			list := ops.NewGenerator(500+seed, ops.Crashing()).List(40)
+			for _, kind := range kinds {
+				for _, files := range []string{"any file", "logs", "manifest", "tables"} {
+					for _, rule := range []faultfs.Rule{
+						{Op: kind}, {Op: kind, Sticky: true}, {Op: kind, Err: syscall.ENOSPC}, {Op: kind, Sticky: true, Err: syscall.ENOSPC, ShortWrite: true},
+					} {
+						rule.Match = matches[files]
+						stride := 1
+						if files == "any file" {
+							stride = 3
+						}
+						for rule.Nth = 1; ; rule.Nth += stride {
+							met, err := faultRun(list, CrashConfig(), rule, seed, counts)
+							if err != nil {
+								return &Failure{Name: fmt.Sprintf("fault-%d", seed), List: list, Err: fmt.Errorf("%v number %d on %s fails, sticky %v, error %v: %w", kind, rule.Nth, files,
+									rule.Sticky, rule.Err, err)}
+							}
+							if !met {
+								break
+							}
+							counts.Add("faults: "+kind.String()+", "+files, 1)
+							counts.Add("faults", 1)
+							if rule.Nth > 30 {
+								stride = 7
+							}
+						}
 					}
-					for rule.Nth = 1; ; rule.Nth += stride {
-						met, err := faultRun(list, CrashConfig(), rule, seed, counts)
+				}
+			}
+			return nil
+		},
+		Sometimes: map[string]int{
+			"faults": 2000, "faults while opening": 50, "stores poisoned": 200, "clean refusals": 20,
+			"faults surfaced by flush": 50, "faults surfaced by compact": 20,
+		},
+	}
+}
+
+// readFaultTrial lets reads fail: each is an error, never a row that is missing.
+func readFaultTrial() Trial {
+	return Trial{
+		Name: "read-faults",
+		Runs: 3,
+		Run: func(seed uint64, counts *Counts) error {
+			list := ops.NewGenerator(900+seed, ops.Reading()).List(90)
+			for _, c := range Configs()[:3] {
+				c.Options.CacheBytes, c.Options.MaxOpenFiles = 1, 1
+				for _, rule := range []faultfs.Rule{{Op: faultfs.OpRead}, {Op: faultfs.OpOpen}, {Op: faultfs.OpRead, Sticky: true}, {Op: faultfs.OpOpen, Sticky: true}} {
+					for rule.Nth = 1; ; rule.Nth += 1 + rule.Nth/8 {
+						met, err := faultRun(list, c, rule, seed, counts)
 						if err != nil {
-							t.Fatalf("seed %d: %v number %d on %s fails, sticky %v, error %v: %v\n%s", seed, kind, rule.Nth, files,
-								rule.Sticky, rule.Err, err, Save(fmt.Sprintf("fault-%d", seed), list))
+							return &Failure{Name: fmt.Sprintf("read-fault-%d", seed), List: list, Err: fmt.Errorf("%s: %v number %d fails, sticky %v: %w", c.Name, rule.Op, rule.Nth, rule.Sticky, err)}
 						}
 						if !met {
 							break
 						}
-						counts.Add("faults: "+kind.String()+", "+files, 1)
 						counts.Add("faults", 1)
-						if rule.Nth > 30 {
-							stride = 7
-						}
 					}
 				}
 			}
-		}
+			return nil
+		},
+		Sometimes: map[string]int{
+			"faults": 300, "faults surfaced by scan": 50, "faults surfaced by walk": 10, "faults surfaced by compact": 10,
+		},
 	}
-	t.Logf("met:\n%s", counts)
-	require.Empty(t, counts.Missing(map[string]int{
-		"faults": 2000, "faults while opening": 50, "stores poisoned": 200, "clean refusals": 20,
-		"faults surfaced by flush": 50, "faults surfaced by compact": 20,
-	}))
-}
-
-// A read that fails is an error, never a row that is missing.
-func TestFaultsUnderReadsHideNoRow(t *testing.T) {
-	counts := NewCounts()
-	for seed := range uint64(3 * Soak()) {
-		list := ops.NewGenerator(900+seed, ops.Reading()).List(90)
-		for _, c := range Configs()[:3] {
-			c.Options.CacheBytes, c.Options.MaxOpenFiles = 1, 1
-			for _, rule := range []faultfs.Rule{{Op: faultfs.OpRead}, {Op: faultfs.OpOpen}, {Op: faultfs.OpRead, Sticky: true}, {Op: faultfs.OpOpen, Sticky: true}} {
-				for rule.Nth = 1; ; rule.Nth += 1 + rule.Nth/8 {
-					met, err := faultRun(list, c, rule, seed, counts)
-					if err != nil {
-						t.Fatalf("%s, seed %d: %v number %d fails, sticky %v: %v\n%s", c.Name, seed, rule.Op, rule.Nth, rule.Sticky, err,
-							Save(fmt.Sprintf("fault-read-%d", seed), list))
-					}
-					if !met {
-						break
-					}
-					counts.Add("faults", 1)
-				}
-			}
-		}
-	}
-	demand(t, counts, map[string]int{
-		"faults": 300, "faults surfaced by scan": 50, "faults surfaced by walk": 10, "faults surfaced by compact": 10,
-	})
 }

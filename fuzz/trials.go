@@ -1,0 +1,11 @@
+package fuzz
+
+// Trials are those of this package.
+func Trials() []Trial {
+	return []Trial{
+		modelTrial(), diskTrial(),
+		scriptTrial(), garbageTrial(), randomCrashTrial(), mergeCrashTrial(), freezeCrashTrial(), backgroundCrashTrial(),
+		faultTrial(), readFaultTrial(),
+		crowdTrial(),
+	}
+}

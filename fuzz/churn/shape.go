@@ -1,0 +1,55 @@
+package churn
+
+import (
+	"math/rand/v2"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz"
+)
+
+// plan is what a seed stands for.
+type plan struct {
+	seed   uint64
+	shape  shape
+	config fuzz.Config
+	onDisk bool
+}
+
+func planOf(seed uint64) plan {
+	return plan{
+		seed:   seed,
+		shape:  shapes[seed%uint64(len(shapes))],
+		config: configs[seed/uint64(len(shapes))%uint64(len(configs))],
+	}
+}
+
+// shape says what tree the forks make, by whom it chooses as parents and how many
+// it lets live.
+type shape struct {
+	name   string
+	live   int // forks, about
+	again  int // one in so many forks is made of a snapshot
+	parent func(rng *rand.Rand, live []*fork) *fork
+}
+
+var shapes = []shape{
+	{"a wide", 70, 8, func(rng *rand.Rand, live []*fork) *fork {
+		return live[rng.IntN(min(3, len(live)))] // the three that have lived longest
+	}},
+	{"a deep", 100, 200, func(rng *rand.Rand, live []*fork) *fork {
+		if rng.IntN(50) == 0 {
+			return live[len(live)-1-rng.IntN(min(10, len(live)))]
+		}
+		return live[len(live)-1] // the newest
+	}},
+	{"a mixed", 40, 8, func(rng *rand.Rand, live []*fork) *fork { return live[rng.IntN(len(live))] }},
+}
+
+// configs are with and without background work, with many small files, and with
+// many forks in one.
+var configs = []fuzz.Config{
+	{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 64 << 10, MaxOpenFiles: 8}},
+	{Name: "background, 4 KiB memtables", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 16 << 10, MaxOpenFiles: 4}},
+	{Name: "manual, one row a block, four a table", Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 16 << 10, TableBytes: 400, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}},
+	{Name: "background, 32 KiB memtables", Options: engine.Options{MemtableBytes: 32 << 10, SegmentBytes: 64 << 10, TableBytes: 64 << 10, BlockBytes: 1 << 10, CacheBytes: 256 << 10, MaxOpenFiles: 16}},
+}

@@ -1,0 +1,66 @@
+package churn
+
+import (
+	"fmt"
+
+	"github.com/tinedb/tine/fuzz"
+)
+
+// cyclesPerRun is how many forks one run makes, and cyclesPerCheck after how many
+// of them everything is compared.
+const (
+	cyclesPerRun   = 3000
+	cyclesPerCheck = 150
+)
+
+// Trials are the ways to churn: on a file system in memory, where unlinks fail
+// and the disk is examined while the store is open, and on the operating system's.
+func Trials() []fuzz.Trial { return []fuzz.Trial{Memory(), Disk()} }
+
+// Memory churns on a file system in memory. Shape and configuration follow from
+// the seed: twelve seeds in a row have every pair of them.
+func Memory() fuzz.Trial {
+	return fuzz.Trial{
+		Name: "churn",
+		Run: func(seed uint64, counts *fuzz.Counts) error {
+			p := planOf(seed)
+			return p.describe(churn(p, cyclesPerRun, counts))
+		},
+		Sometimes: map[string]int{
+			"cycles": 70_000, "exact checks": 450, "forks compared": 8_000,
+			"forks of depth 64 or more": 5_000, "live chains of 64 or more": 20, "forks made while 64 or more live": 5_000,
+			"forks of a snapshot": 1_000, "resets": 500,
+			"drops": 65_000, "drops of a parent before its child": 10_000, "subtrees dropped": 500,
+			"iterators over a dropped fork": 500, "iterators over a reset fork": 50, "iterators over a flush or merge": 500,
+			"unlinks that failed": 500, "unlinks retried": 300, "exact checks after failed unlinks": 40,
+			"store: merges": 2_000, "store: merges across a branch point": 500, "store: files removed": 5_000,
+			"branch points that vanished and were merged over": 25,
+			"reopens": 80, "reopens with iterators open": 20, "reopens with garbage": 20, "opens that found unlinks failing": 5,
+			"disks examined": 300, "disks examined with iterators open": 50, "runs that ended with one fork": 24,
+		},
+	}
+}
+
+// Disk churns on the operating system's files.
+func Disk() fuzz.Trial {
+	return fuzz.Trial{
+		Name: "churn-disk",
+		Run: func(seed uint64, counts *fuzz.Counts) error {
+			p := planOf(seed * 5) // another pair each time, too
+			p.onDisk = true
+			return p.describe(churn(p, cyclesPerRun/5, counts))
+		},
+		Sometimes: map[string]int{
+			"cycles": 2_000, "exact checks": 12, "unlinks that failed": 10, "unlinks retried": 5, "reopens": 2,
+			"disks examined": 8, "runs that ended with one fork": 4,
+		},
+	}
+}
+
+// describe adds to an error what a seed stood for.
+func (p plan) describe(err error) error {
+	if err != nil {
+		return fmt.Errorf("%s tree, %s: %w", p.shape.name, p.config.Name, err)
+	}
+	return nil
+}

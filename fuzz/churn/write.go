@@ -1,0 +1,119 @@
+package churn
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/ops"
+)
+
+// keySpace is how many keys there are. Few, so that forks overwrite what they
+// share, and merges have rows to drop.
+const keySpace = 80
+
+func keyOf(i int) string { return fmt.Sprintf("key%03d", i) }
+
+// writeTo writes a little to a new fork, and sometimes to its parent, so that
+// both sides of the branch point have something of their own.
+func (r *run) writeTo(child *fork) error {
+	b := r.store.NewBatch()
+	r.edits(b, child, r.rng.IntN(6))
+	if p := child.parent; !p.dropped && r.rng.IntN(3) == 0 {
+		r.edits(b, p, 1+r.rng.IntN(3))
+	}
+	if err := b.Commit(r.sync()...); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// edits adds some puts and deletes to a batch, and to what the fork must hold.
+func (r *run) edits(b *engine.Batch, f *fork, count int) {
+	for range count {
+		key := keyOf(r.rng.IntN(keySpace))
+		if r.rng.IntN(5) == 0 {
+			r.n++
+			b.Delete(f.handle, []byte(key))
+			f.contents = f.contents.Delete(key)
+		} else {
+			r.put(b, f, key)
+		}
+	}
+}
+
+func (r *run) put(b *engine.Batch, f *fork, key string) {
+	r.n++
+	size := 60
+	if r.rng.IntN(30) == 0 {
+		size = 1500
+	}
+	value := ops.Value(f.name, r.n, key, size)
+	b.Set(f.handle, []byte(key), []byte(value))
+	f.contents = f.contents.Set(key, value)
+}
+
+// readSome looks a few keys up, anywhere.
+func (r *run) readSome() error {
+	for range 3 {
+		f := r.live[r.rng.IntN(len(r.live))]
+		if err := compareGet(f.handle, keyOf(r.rng.IntN(keySpace)), f.contents); err != nil {
+			return fmt.Errorf("fork %s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// keep takes a snapshot, or points a fork elsewhere.
+func (r *run) keep() error {
+	f := r.live[r.rng.IntN(len(r.live))]
+	if len(r.held) > 0 && r.rng.IntN(4) == 0 {
+		if h := r.held[r.rng.IntN(len(r.held))]; h.of != nil && !h.of.dropped {
+			f = h.of
+		}
+	}
+	switch r.rng.IntN(40) {
+	case 0:
+		r.made++
+		s := &frozen{name: fmt.Sprintf("s%d", r.made), contents: f.contents, of: f}
+		var err error
+		if s.handle, err = f.handle.Snapshot(s.name, r.sync()...); err != nil {
+			return fmt.Errorf("snapshot of %s: %w", f.name, err)
+		}
+		r.snapshots = append(r.snapshots, s)
+	case 1:
+		source := r.live[r.rng.IntN(len(r.live))]
+		if source == f {
+			return nil
+		}
+		if err := f.handle.Reset(source.handle, r.sync()...); err != nil {
+			return fmt.Errorf("reset %s to %s: %w", f.name, source.name, err)
+		}
+		f.contents = source.contents
+		f.resets++
+		r.counts.Add("resets", 1)
+	case 2:
+		if len(r.snapshots) == 0 {
+			return nil
+		}
+		source := r.snapshots[r.rng.IntN(len(r.snapshots))]
+		if err := f.handle.Reset(source.handle, r.sync()...); err != nil {
+			return fmt.Errorf("reset %s to snapshot %s: %w", f.name, source.name, err)
+		}
+		f.contents = source.contents
+		f.resets++
+		r.counts.Add("resets", 1)
+	}
+	return nil
+}
+
+// gone demands that the handle of a dropped fork says so.
+func (f *fork) gone() error {
+	if _, err := f.handle.Get([]byte("key000")); !errors.Is(err, engine.ErrForkNotFound) {
+		return fmt.Errorf("a read of %s after its drop gives %v", f.name, err)
+	}
+	if err := f.handle.Set([]byte("key000"), nil, engine.NoSync); !errors.Is(err, engine.ErrForkNotFound) {
+		return fmt.Errorf("a write to %s after its drop gives %v", f.name, err)
+	}
+	return nil
+}

@@ -70,7 +70,9 @@ func (f *Failure) Save(dir string) (file string, err error) {
 // that nobody will look at it.
 func shrinks() bool { return os.Getenv("TINE_SHRINK") != "0" }
 
-func listText(list []ops.Op) string {
+// Text gives the list, or how long it is if it is long.
+func (f *Failure) Text() string {
+	list := f.List
 	if len(list) > 60 {
 		return fmt.Sprintf("(%d operations)\n", len(list))
 	}

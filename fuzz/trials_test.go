@@ -37,7 +37,7 @@ func try(t *testing.T, trial Trial) {
 		}
 		file, saveErr := failure.Save(os.TempDir())
 		require.NoError(t, saveErr)
-		t.Fatalf("%v\nsaved in %s, shrunk: %v\n%s", err, file, failure, listText(failure.List))
+		t.Fatalf("%v\nsaved in %s, shrunk: %v\n%s", err, file, failure, failure.Text())
 	}
 	require.NoError(t, err)
 	t.Logf("met:\n%s", counts)

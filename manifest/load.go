@@ -23,6 +23,12 @@ type Info struct {
 	BaseBytes    int64  // of those, the header and the base
 	Transactions int    // accepted, those in the base included
 	TornOffset   int64  // where a torn tail was cut, -1: none
+
+	// Proven says that every accepted transaction is durable for certain: a frame
+	// that was written after the sync says so, or it is in the base. Without it
+	// some may be known to the operating system only, and none of them proves that
+	// what it drops may go.
+	Proven bool
 }
 
 // Load reads CURRENT and the manifest that it names, and changes nothing. A
@@ -79,6 +85,7 @@ func scan(fsys vfs.FS, dir string, visit func(offset int64, f frame, t *Transact
 	if err == nil {
 		err = s.frames(h, visit)
 	}
+	info.Proven = err == nil && s.end <= max(s.durable, info.BaseBytes)
 	return h, info, err
 }
 
@@ -91,6 +98,8 @@ type scanner struct {
 
 	position Position // of the last accepted transaction
 	part     filePart
+	end      int64 // where the last transaction behind the base ends
+	durable  int64 // the highest claim of an accepted frame
 }
 
 // filePart is where in the file a scanner is; it only moves on.
@@ -146,8 +155,9 @@ func (s *scanner) frames(h header, visit func(offset int64, f frame, t *Transact
 			return err
 		}
 		s.chain, s.info.Bytes = f.checksum, next
+		s.durable = max(s.durable, f.durable)
 		if f.kind == frameTransaction {
-			s.position = f.position
+			s.position, s.end = f.position, next
 			s.info.Transactions++
 		}
 		if s.part != partTail || f.kind == frameBase {

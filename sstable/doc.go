@@ -42,5 +42,6 @@
 //	tables.go        which tables stay open
 //	rows.go          every row once, without cache, filter or search
 //	verify.go        read everything and check it
+//	verifyfile.go    the same for a file that nothing describes
 //	dump.go          a table as text
 package sstable

@@ -13,6 +13,7 @@ const (
 	formatVersion = 1
 	magic         = "tine.sst"
 
+	footerLengthAt   = 8
 	footerReservedAt = 48
 	footerVersionAt  = 104
 	footerChecksumAt = 112

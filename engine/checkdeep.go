@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/errs"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
 )
 
@@ -48,10 +50,12 @@ type content struct {
 	mem   *memtable.Memtable // nil: the node alone
 	names []string
 
-	place int // in the plain walk's order
-	view  *view
-	seen  digest // by the store's own reading
-	plain digest // by the plain walk
+	place  int // in the plain walk's order
+	view   *view
+	seen   digest // by the store's own reading
+	plain  digest // by the plain walk
+	failed bool   // it could not be read
+	wrong  string // the first lookup that gave something else than the plain walk
 }
 
 // contentsOf lists what there is to read, snapshots and forks in the order of
@@ -82,7 +86,7 @@ func contentsOf(t *forktree.Tree, bad map[*forktree.Node]bool) []*content {
 		add("@"+n.Name, n.Node, nil)
 	}
 	slices.SortStableFunc(out, func(a, b *content) int {
-		return int(int64(nodeID(a.top)) - int64(nodeID(b.top)))
+		return cmp.Compare(nodeID(a.top), nodeID(b.top))
 	})
 	return out
 }
@@ -90,37 +94,90 @@ func contentsOf(t *forktree.Tree, bad map[*forktree.Node]bool) []*content {
 // deep reads every content twice: as the store's own readers do, through views,
 // merges, cache and filters, and by plainWalk, which uses none of them. The two
 // must agree in the digest of every content, and in the answer to a sample of
-// lookups. bad says which nodes cannot be read at all; s must be able to read
-// the tree.
-func (r *CheckReport) deep(s *Store, bad map[*forktree.Node]bool) error {
-	contents := contentsOf(s.mu.tree, bad)
-	for _, c := range contents {
-		if err := c.read(s); err != nil {
+// lookups. What rests on a damaged table is left out.
+func (c *checker) deep() error {
+	bad := c.badNodes()
+	contents := contentsOf(c.tree, bad)
+	defer func() {
+		for _, k := range contents {
+			if k.view != nil {
+				k.view.release()
+			}
+		}
+	}()
+	for _, k := range contents {
+		if err := c.deepProblem(k, k.read(c.s)); err != nil {
 			return err
 		}
 	}
-	w := newPlainWalk(s, contents, bad)
+	w := newPlainWalk(c.s, contents, bad)
 	if err := w.run(); err != nil {
+		return c.deepProblem(nil, err)
+	}
+	r := c.report
+	for _, k := range contents {
+		switch {
+		case k.failed:
+			continue
+		case k.seen != k.plain:
+			c.add(Problem{
+				File: contentFile, Offset: -1, Forks: k.names,
+				Text: fmt.Sprintf("reading the fork gives %v, its nodes put together one by one give %v", k.seen, k.plain),
+			})
+		case k.wrong != "":
+			c.add(Problem{File: contentFile, Offset: -1, Forks: k.names, Text: k.wrong})
+		}
+		for _, name := range k.names {
+			r.Hashes = append(r.Hashes, ContentHash{Name: name, Hash: k.plain.hash, Rows: k.plain.rows})
+		}
+	}
+	r.Lookups = w.lookups
+	slices.SortFunc(r.Hashes, func(a, b ContentHash) int { return compareNames(a.Name, b.Name) })
+	return nil
+}
+
+// contentFile stands for a file where a content is wrong and no file is to blame.
+const contentFile = "the tables and the log"
+
+// deepProblem takes an error of reading a content, which every table and every
+// block has passed before.
+func (c *checker) deepProblem(k *content, err error) error {
+	if err == nil {
+		return nil
+	}
+	p := c.problem(err)
+	if p == nil {
 		return err
 	}
-	for _, c := range contents {
-		if c.seen != c.plain {
-			r.Problems = append(r.Problems, Problem{
-				File: "the tables and the log", Offset: -1, Forks: c.names,
-				Text: fmt.Sprintf("reading the fork gives %v, its nodes put together one by one give %v", c.seen, c.plain),
-			})
-		}
-		for _, name := range c.names {
-			r.Hashes = append(r.Hashes, ContentHash{Name: name, Hash: c.plain.hash, Rows: c.plain.rows})
-		}
-		if c.view != nil {
-			c.view.release()
+	if k != nil {
+		k.failed = true
+		p.Forks = k.names
+	}
+	return nil
+}
+
+// badNodes are the nodes that hold a table with a problem, and all above them.
+func (c *checker) badNodes() map[*forktree.Node]bool {
+	tables := map[ids.TableID]bool{}
+	for i := range c.report.Problems {
+		if t := c.report.Problems[i].table; t != 0 {
+			tables[t] = true
 		}
 	}
-	r.Problems = append(r.Problems, w.problems...)
-	r.Lookups = w.lookups
-	slices.SortFunc(r.Hashes, func(a, b ContentHash) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
-	return nil
+	if len(tables) == 0 {
+		return nil
+	}
+	bad := map[*forktree.Node]bool{}
+	for _, n := range c.tree.Nodes() {
+		hit := n.Older != nil && bad[n.Older]
+		if n.Run != nil && !hit {
+			hit = slices.ContainsFunc(n.Run.Tables, func(t *forktree.Table) bool { return tables[t.Meta.ID] })
+		}
+		if hit {
+			bad[n] = true
+		}
+	}
+	return bad
 }
 
 // read walks the content as an iterator of a fork does.
@@ -133,7 +190,7 @@ func (c *content) read(s *Store) error {
 	for ok := it.First(); ok; ok = it.Next() {
 		if c.seen.rows > 0 && bytes.Compare(last, it.Key()) >= 0 {
 			_ = it.Close()
-			return &errs.CorruptError{File: "the tables and the log", Offset: -1, Forks: c.names, Err: fmt.Errorf("key %q is read behind %q", it.Key(), last)}
+			return &errs.CorruptError{File: contentFile, Offset: -1, Forks: c.names, Err: fmt.Errorf("key %q is read behind %q", it.Key(), last)}
 		}
 		last = append(last[:0], it.Key()...)
 		c.seen.add(rowDigest(&buf, it.Key(), it.Value()))

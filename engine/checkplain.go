@@ -28,10 +28,9 @@ type plainWalk struct {
 	places   []place // in the order of a walk of the tree, parents first
 	sources  sourceHeap
 
-	rng      *rand.Rand
-	rate     float64 // lookups for each key
-	lookups  uint64
-	problems []Problem
+	rng     *rand.Rand
+	rate    float64 // lookups for each key
+	lookups uint64
 
 	rows  []*source // those with the present key, by place
 	stack []int
@@ -245,8 +244,8 @@ func (w *plainWalk) lookup(c *content) error {
 	if err != nil {
 		return err
 	}
-	if text != "" {
-		w.problems = append(w.problems, Problem{File: "the tables and the log", Offset: -1, Text: text, Forks: c.names})
+	if c.wrong == "" {
+		c.wrong = text
 	}
 	return nil
 }

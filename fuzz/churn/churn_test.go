@@ -12,15 +12,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // repeat runs a trial with so many seeds, and demands that it met what it is there
-// for. With -short it makes a sixth of the runs and demands a twelfth.
+// for. With -short it makes a tenth of the runs, those with background work
+// first, and demands a fortieth.
 func repeat(t *testing.T, trial fuzz.Trial, runs int) {
 	t.Helper()
-	part := 1
+	first, part := uint64(0), 1
 	if testing.Short() {
-		runs, part = max(1, runs/6), 12
+		first, runs, part = 3, max(1, runs/10), 40
 	}
 	counts := fuzz.NewCounts()
-	require.NoError(t, trial.Repeat(0, runs*fuzz.Soak(), counts))
+	require.NoError(t, trial.Repeat(first, runs*fuzz.Soak(), counts))
 	t.Logf("met:\n%s", counts)
 	demanded := map[string]int{}
 	for state, n := range trial.Sometimes {

@@ -109,6 +109,17 @@ func TestAFlushThatFindsTheDiskFullLosesNothing(t *testing.T) {
 	require.NoError(t, same(fork(t, s, engine.MainFork), want))
 }
 
+func TestAnOpenThatFindsTheDiskFullSaysSo(t *testing.T) {
+	for _, op := range []faultfs.Op{faultfs.OpMkdir, faultfs.OpLock, faultfs.OpCreate, faultfs.OpPreallocate} {
+		faults := faultfs.New(crashfs.New())
+		faults.Inject(faultfs.Rule{Op: op, Err: syscall.ENOSPC, Sticky: true})
+		_, err := engine.Open("/db", &engine.Options{FS: faults})
+		require.ErrorIs(t, err, engine.ErrNoSpace, op.String())
+		faults.Clear()
+		require.NoError(t, open(t, "/db", &engine.Options{FS: faults}).Close())
+	}
+}
+
 func TestADamagedTableHitsOnlyTheForksAboveIt(t *testing.T) {
 	disk := crashfs.New()
 	s := open(t, "/db", small(disk))

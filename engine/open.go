@@ -47,7 +47,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	s.mu.letBe = map[ids.NodeID]error{}
 	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)
 	if err := s.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), s.abandon())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, diskFull(err)), s.abandon())
 	}
 	s.startBackground()
 	if !s.opts.ReadOnly && !s.opts.Manual && s.logTooLong() {

@@ -85,7 +85,7 @@ func (l *Log) fillSpares() {
 			l.grow.Unlock()
 			return
 		}
-		s, err := createSegment(l.fs, l.dir, l.opts.NextFile(), l.opts.SegmentBytes)
+		s, err := createSegment(l.fs, l.dir, l.opts.NextFile, l.opts.SegmentBytes)
 		if err == nil {
 			l.mu.Lock()
 			l.room.spares = append(l.room.spares, s)

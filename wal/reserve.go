@@ -53,7 +53,7 @@ func (l *Log) growAndReserve(payloadBytes int, privileged, large bool) error {
 		}
 		var s *segment
 		if err == nil {
-			s, err = createSegment(l.fs, l.dir, l.opts.NextFile(), fileBytes)
+			s, err = createSegment(l.fs, l.dir, l.opts.NextFile, fileBytes)
 		}
 		switch {
 		case err != nil:

@@ -36,13 +36,22 @@ type syncDirError struct{ err error }
 func (e *syncDirError) Error() string { return e.err.Error() }
 func (e *syncDirError) Unwrap() error { return e.err }
 
+// maxTakenNumbers bounds the search for a free file name.
+const maxTakenNumbers = 1000
+
 // createSegment makes a spare segment: named, preallocated with zeros, and all
 // of that durable, so that a file which is ever shorter, or not zero where
-// nothing was written, is damaged. On an error the file is removed again as far
-// as that works; a full disk is errs.ErrNoSpace.
-func createSegment(fsys vfs.FS, dir string, number ids.FileNum, fileBytes int64) (*segment, error) {
+// nothing was written, is damaged. A number whose name is taken, by a file that
+// somebody put there, is skipped: no file is ever written over. On an error the
+// file is removed again as far as that works; a full disk is errs.ErrNoSpace.
+func createSegment(fsys vfs.FS, dir string, next func() ids.FileNum, fileBytes int64) (*segment, error) {
+	number := next()
+	file, err := fsys.Create(join(dir, ids.SegmentName(number)))
+	for taken := 1; errors.Is(err, fs.ErrExist) && taken < maxTakenNumbers; taken++ {
+		number = next()
+		file, err = fsys.Create(join(dir, ids.SegmentName(number)))
+	}
 	name := ids.SegmentName(number)
-	file, err := fsys.Create(join(dir, name))
 	if err != nil {
 		return nil, noSpace(fmt.Errorf("wal: create segment %s: %w", name, err))
 	}

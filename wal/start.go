@@ -54,7 +54,7 @@ func Start(fs vfs.FS, dir string, rec *Recovered, next ids.LSN, opts Options) (*
 	if err := l.startSegment(rec, next); err != nil {
 		return nil, err
 	}
-	spare, err := createSegment(fs, dir, l.opts.NextFile(), l.opts.SegmentBytes)
+	spare, err := createSegment(fs, dir, l.opts.NextFile, l.opts.SegmentBytes)
 	switch {
 	case err == nil:
 		l.room.spares = append(l.room.spares, spare)
@@ -87,7 +87,7 @@ func (l *Log) startSegment(rec *Recovered, next ids.LSN) error {
 	if n := headerBytes + int64(len(rec.tail.frames)) + 2*markRoomBytes; n > fileBytes {
 		fileBytes = (n + minSegmentBytes - 1) &^ (minSegmentBytes - 1)
 	}
-	s, err := createSegment(l.fs, l.dir, l.opts.NextFile(), fileBytes)
+	s, err := createSegment(l.fs, l.dir, l.opts.NextFile, fileBytes)
 	if err != nil {
 		return err
 	}

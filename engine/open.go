@@ -37,7 +37,8 @@ import (
 //     have been read from the operating system's memory only: from here on no
 //     later crash can take back what was recovered;
 //  5. append to the manifest what the log added: it is never ahead of the log;
-//  6. remove the files that the manifest, now durable, does not name.
+//  6. remove the files that the manifest, now durable, does not name; unless tables
+//     that it does name are missing.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{dir: dir, opts: o.withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
@@ -170,7 +171,10 @@ func (s *Store) create() error {
 	if err != nil {
 		return err
 	}
-	return s.begin(tree, state, nil)
+	if err := s.begin(tree, state, nil); err != nil {
+		return err
+	}
+	return s.removeOrphans(nil)
 }
 
 // recover opens an existing store.
@@ -179,9 +183,12 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	rec, tree, err := rebuild(s.fs, s.dir, loaded)
+	rec, tree, lost, err := rebuild(s.fs, s.dir, loaded)
 	if err != nil {
 		return err
+	}
+	for _, err := range lost {
+		s.opts.Logger.Error("a table is lost: the forks that are read through it will fail", "error", err)
 	}
 	s.mu.newest = rec.Last
 	if s.opts.ReadOnly {
@@ -191,10 +198,15 @@ func (s *Store) recover() error {
 		s.countRecoveredLocked()
 		return nil
 	}
-	return s.begin(tree, loaded, rec)
+	if err := s.begin(tree, loaded, rec); err != nil || len(lost) > 0 {
+		// Where tables are lost the manifest may be the wrong one: what it does not
+		// name may be what is missing, so nothing is removed.
+		return err
+	}
+	return s.removeOrphans(rec)
 }
 
-// begin takes the recovered tree into use: steps 3 to 6 of Open. loaded is the
+// begin takes the recovered tree into use: steps 3 to 5 of Open. loaded is the
 // manifest's state as it was read, before any record of the log.
 func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Recovered) error {
 	s.mu.tree = tree
@@ -235,10 +247,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 	c := s.countersLocked()
 	c.Applied = s.mu.newest
 	change.Counters = &c
-	if err := s.man.Sync(s.man.Append(change, s.mu.newest)); err != nil {
-		return err
-	}
-	return s.removeOrphans(rec)
+	return s.man.Sync(s.man.Append(change, s.mu.newest))
 }
 
 // manifestSlackBytes is the space that the manifest holds ready for a full disk; a
@@ -264,28 +273,32 @@ func (s *Store) markDelay() time.Duration {
 }
 
 // rebuild reads the log over the manifest's state and builds the tree. It changes
-// nothing on disk, and leaves state as it is.
-func rebuild(fsys vfs.FS, dir string, state *manifest.State) (*wal.Recovered, *forktree.Tree, error) {
+// nothing on disk, and leaves state as it is. lost are the tables whose bytes
+// cannot be there: that is for those who read them, as with any damaged table.
+func rebuild(fsys vfs.FS, dir string, state *manifest.State) (rec *wal.Recovered, tree *forktree.Tree, lost []error, err error) {
 	r := newReplay(state)
-	rec, err := wal.Replay(fsys, dir, state.Trimmed, r.record)
+	rec, err = wal.Replay(fsys, dir, state.Trimmed, r.record)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if rec.Last < state.Applied {
-		return nil, nil, errs.Corruptf("the log", -1, "it ends at LSN %d, but the manifest has the effect of LSN %d", rec.Last, state.Applied)
+		return nil, nil, nil, errs.Corruptf("the log", -1, "it ends at LSN %d, but the manifest has the effect of LSN %d", rec.Last, state.Applied)
 	}
-	tree, err := forktree.Load(r.state, r.frozen, r.mems)
+	tree, err = forktree.Load(r.state, r.frozen, r.mems)
 	if err != nil {
-		return nil, nil, &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
+		return nil, nil, nil, &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
 	}
 	for _, t := range tree.Tables() {
 		size, err := checkTableFile(fsys, dir, t.Meta)
-		if err != nil {
-			return nil, nil, err
+		switch {
+		case errors.Is(err, errs.ErrCorrupt):
+			lost = append(lost, err)
+		case err != nil:
+			return nil, nil, nil, err
 		}
 		tree.SetFileBytes(t.Meta.File, size)
 	}
-	return rec, tree, nil
+	return rec, tree, lost, nil
 }
 
 // checkTableFile makes sure that the bytes of a table can be there at all, and
@@ -299,7 +312,8 @@ func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) (fileBytes uint64, 
 	case err != nil:
 		return 0, err
 	case uint64(size) < m.Offset+m.Length:
-		return 0, errs.Corruptf(name, size, "the file ends here, but table %d reaches to %d", m.ID, m.Offset+m.Length)
+		at := max(size, int64(m.Offset)) // the first byte of this table that is not there
+		return uint64(size), errs.Corruptf(name, at, "the file ends at %d, but table %d reaches to %d", size, m.ID, m.Offset+m.Length)
 	}
 	return uint64(size), nil
 }

@@ -9,6 +9,7 @@ import (
 	"path"
 	"sync"
 
+	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
 )
@@ -124,6 +125,9 @@ func (ds *descriptors) openLocked(n ids.FileNum) (*descriptor, error) {
 	ds.wakeLocked()
 	if err != nil {
 		delete(ds.mu.files, n)
+		if errors.Is(err, fs.ErrNotExist) { // only "not there" is damage; "could not look" is not
+			return nil, errs.Corruptf(ids.TableFileName(n), -1, "the file is missing")
+		}
 		return nil, fmt.Errorf("open %s: %w", ids.TableFileName(n), err)
 	}
 	d.file = file

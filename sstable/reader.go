@@ -84,8 +84,8 @@ func checkPlace(m *Meta, files *descriptors) error {
 	if m.Offset+m.Length > uint64(fileBytes) {
 		return &errs.CorruptError{
 			File:   ids.TableFileName(m.File),
-			Offset: fileBytes,
-			Err:    fmt.Errorf("table %d: the file ends here, the table at %d", m.ID, m.Offset+m.Length),
+			Offset: max(fileBytes, int64(m.Offset)), // the first byte of this table that is not there
+			Err:    fmt.Errorf("table %d: the file ends at %d, the table at %d", m.ID, fileBytes, m.Offset+m.Length),
 		}
 	}
 	return nil

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"path"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
+)
+
+// What is lost of one table is the loss of those who read it: the store opens, the
+// others read on, nothing is removed, and when the bytes are back all is as before.
+func TestALostTableHitsOnlyTheForksAboveIt(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, disk *crashfs.FS, file string, data []byte){
+		"a file is missing": func(t *testing.T, disk *crashfs.FS, file string, _ []byte) {
+			require.NoError(t, disk.Remove(file))
+			require.NoError(t, disk.SyncDir(path.Dir(file)))
+		},
+		"a file is empty": func(t *testing.T, disk *crashfs.FS, file string, _ []byte) {
+			require.NoError(t, disk.WriteFile(file, []byte{}))
+		},
+		"a file lacks its last byte": func(t *testing.T, disk *crashfs.FS, file string, data []byte) {
+			require.NoError(t, disk.WriteFile(file, data[:len(data)-1]))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := crashfs.New()
+			s := open(t, "/db", small(disk))
+			require.NoError(t, fork(t, s, engine.MainFork).Set([]byte("a"), []byte("base")))
+			hit, err := fork(t, s, engine.MainFork).Fork("hit")
+			require.NoError(t, err)
+			require.NoError(t, s.Flush())
+			before := tableFiles(disk)
+			require.NoError(t, hit.Set([]byte("b"), []byte("hit")))
+			require.NoError(t, s.Flush())
+			require.NoError(t, s.Close())
+			var file string
+			for name := range tableFiles(disk) {
+				if !before[name] {
+					file = name
+				}
+			}
+			data, err := disk.ReadFile(file)
+			require.NoError(t, err)
+			lose(t, disk, file, data)
+			stray := path.Join(path.Dir(file), "999999.sst")
+			require.NoError(t, disk.WriteFile(stray, []byte("what no manifest names")))
+
+			s = open(t, "/db", small(disk))
+			_, err = fork(t, s, "hit").Get([]byte("b"))
+			var ce *engine.CorruptError
+			require.ErrorAs(t, err, &ce)
+			require.Equal(t, path.Base(file), ce.File)
+			require.Equal(t, []string{"hit"}, ce.Forks)
+			v, err := fork(t, s, engine.MainFork).Get([]byte("a"))
+			require.NoError(t, err)
+			require.Equal(t, "base", string(v))
+			require.NoError(t, fork(t, s, engine.MainFork).Set([]byte("a"), []byte("more")))
+			require.NoError(t, s.Close())
+			require.Contains(t, tableFiles(disk), stray, "where tables are missing, no file is removed")
+
+			require.NoError(t, disk.WriteFile(file, data))
+			s = open(t, "/db", small(disk))
+			v, err = fork(t, s, "hit").Get([]byte("b"))
+			require.NoError(t, err)
+			require.Equal(t, "hit", string(v))
+			require.NoError(t, s.Verify())
+			require.NoError(t, s.Close())
+		})
+	}
+}

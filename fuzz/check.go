@@ -8,7 +8,7 @@ import (
 )
 
 // deepest is the level of the check that every run ends with.
-const deepest = engine.CheckFull
+const deepest = engine.CheckDeep
 
 // checkClean demands that the store's own check finds nothing at all, and no
 // file that nothing reaches.

@@ -1,91 +1,201 @@
 package fuzz
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
-	"path"
-	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
 	"github.com/tinedb/tine/fuzz/ops"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/internal/vfs/faultfs"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/wal"
 )
 
-// surfaced tells whether an error says that the disk failed, and says nothing
+// diskSays tells whether an error says that the disk failed, and says nothing
 // else: wrong data is not excused by a failing disk.
-func surfaced(err error) bool {
-	return errors.Is(err, syscall.EIO) || errors.Is(err, engine.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) ||
-		errors.Is(err, engine.ErrPoisoned) || errors.Is(err, engine.ErrIndeterminate)
+func diskSays(err error) bool {
+	for _, is := range []error{
+		syscall.EIO, syscall.ENOSPC, syscall.EMFILE, engine.ErrNoSpace, engine.ErrPoisoned, engine.ErrIndeterminate,
+		manifest.ErrPoisoned, wal.ErrPoisoned, // what an open says whose own writes fail
+	} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
-// faultRun does a list while the rule lets calls fail, and then judges what the
-// store left, for a healthy disk. It tells whether the rule was met at all.
-func faultRun(list []ops.Op, c Config, rule faultfs.Rule, seed uint64, counts *Counts) (met bool, err error) {
-	disk := newDisk()
-	faults := faultfs.New(disk)
-	history := NewHistory()
-	faults.Inject(rule)
-	d, err := OpenDriver(faults, storeDir, c, history, counts)
+// faulty is one run in which the nth call of a kind fails. A fault is surfaced if the operation in which it
+// fell, the opening or the close returned an error that says so, or if the store
+// told its logger of it. A fault that is neither was absorbed: the store must then
+// be none the worse.
+type faulty struct {
+	list   []ops.Op
+	config Config
+	fault  fault
+	nth    int
+	seed   uint64
+	counts *Counts
+
+	disk    *crashfs.FS
+	faults  *faultfs.FS
+	history *History
+	driver  *Driver // nil: the store could not be opened
+	told    atomic.Bool
+}
+
+// run does the list, and judges what the store left, for a healthy disk. It tells
+// whether there was such a call at all, and whether a fault was surfaced.
+func (f *faulty) run() (met, surfaced bool, err error) {
+	f.disk, f.history = newDisk(), NewHistory()
+	var kinds fileKinds
+	f.faults = faultfs.New(kinds.watch(f.disk))
+	f.faults.Inject(f.fault.rule(f.nth, &kinds))
+	f.config.Options.Logger = slog.New(listener{slog.DiscardHandler, &f.told})
+	var open bool
+	f.driver, err = OpenDriver(f.faults, storeDir, f.config, f.history, f.counts)
+	if err == nil {
+		surfaced, open, err = f.operate()
+	} else if f.driver = nil; f.faults.Injected() > 0 {
+		f.counts.Add("faults surfaced by the first open", 1)
+		surfaced, err = true, nil
+	}
+	met = f.faults.Injected() > 0
 	if err != nil {
-		if faults.Injected() == 0 {
-			return true, err
+		if f.driver != nil {
+			f.driver.abandon()
 		}
-		counts.Add("faults while opening", 1)
-	} else {
-		err = d.runFaulty(list, faults)
+		return met, surfaced, err
 	}
-	met = faults.Injected() > 0
-	moment := history.now()
-	images := []Image{
-		{FS: disk.AfterKill(), Low: moment.Acknowledged, High: moment.Begun, How: "killed after a fault", Seed: seed},
-		{FS: disk.PowerLossStrict(), Low: moment.Synced, High: moment.Begun, How: "power lost after a fault, nothing unsynced kept", Seed: seed + 1},
-		{FS: disk.PowerLoss(rand.New(rand.NewPCG(seed, 1))), Low: moment.Synced, High: moment.Begun, How: "power lost after a fault", Seed: seed + 2},
+	image := f.image()
+	f.faults.Clear()
+	if open {
+		err = f.rest()
 	}
-	faults.Clear()
-	if d != nil && d.store != nil {
-		d.store.Close()
+	if err != nil {
+		return met, surfaced, err
 	}
-	if err != nil && d != nil && d.store != nil {
-		return met, err
+	if n := f.disk.OpenFiles(); n != 0 {
+		return met, surfaced, fmt.Errorf("%d files or locks are open after Close", n)
 	}
-	if n := disk.OpenFiles(); n != 0 {
-		return met, fmt.Errorf("%d files or locks are open after Close", n)
+	if f.told.Load() {
+		f.counts.Add("faults surfaced to the logger", 1)
+		surfaced = true
 	}
-	judge := &Judge{history: history, config: c, counts: counts}
-	for _, image := range images {
-		if err := judge.Verdict(image); err != nil {
-			return met, fmt.Errorf("after %d faults: %w", faults.Injected(), err)
-		}
+	judge := &Judge{history: f.history, config: f.config, counts: f.counts, goOn: 8}
+	judge.config.Options.Logger = nil
+	if err := judge.Verdict(image); err != nil {
+		return met, surfaced, fmt.Errorf("after %d faults: %w", f.faults.Injected(), err)
 	}
-	return met, nil
+	return met, surfaced, nil
 }
 
-// runFaulty does the operations for as long as the store takes writes. Errors
-// must be surfaced ones.
-func (d *Driver) runFaulty(list []ops.Op, faults *faultfs.FS) error {
-	for _, op := range list {
+// image makes one image of what the store would leave if it died now.
+func (f *faulty) image() Image {
+	moment := f.history.now()
+	i := Image{Low: moment.Synced, High: moment.Begun, Synced: moment.Synced, Seed: f.seed}
+	rng := rand.New(rand.NewPCG(f.seed, 1))
+	switch rng.IntN(3) {
+	case 0:
+		i.FS, i.Low, i.How = f.disk.AfterKill(), moment.Acknowledged, "killed after a fault"
+	case 1:
+		i.FS, i.How = f.disk.PowerLossStrict(), "power lost after a fault, nothing unsynced kept"
+	default:
+		i.FS, i.How = f.disk.PowerLoss(rng), "power lost after a fault"
+	}
+	return i
+}
+
+// operate does the operations for as long as the store takes writes. Errors must
+// be the disk's.
+func (f *faulty) operate() (surfaced, open bool, err error) {
+	d := f.driver
+	for _, op := range f.list {
 		err := d.Do(op)
 		if err == nil {
 			continue
 		}
 		var disagreement *Disagreement
-		if faults.Injected() == 0 || !errors.As(err, &disagreement) || !surfaced(disagreement.Err) && op.Kind != ops.Reopen {
-			return fmt.Errorf("with %d faults: %w", faults.Injected(), err)
+		if f.faults.Injected() == 0 || !errors.As(err, &disagreement) || !diskSays(disagreement.Err) {
+			return surfaced, true, fmt.Errorf("with %d faults: %w", f.faults.Injected(), err)
 		}
+		surfaced = true
 		d.counts.Add("faults surfaced by "+string(op.Kind), 1)
 		switch {
 		case op.Kind == ops.Reopen:
-			return nil // closed, and perhaps not open again
+			d.store.Close() // perhaps not open again
+			return surfaced, false, nil
 		case op.Mutates() && !errors.Is(err, engine.ErrPoisoned) && !errors.Is(err, engine.ErrIndeterminate):
 			d.counts.Add("clean refusals", 1)
 			d.history.revoke()
 		case op.Mutates():
-			return d.poisoned(op, faults)
+			if err := d.poisoned(op, f.faults); err != nil {
+				return surfaced, true, err
+			}
+			d.store.Close()
+			return surfaced, false, nil
 		}
 	}
+	return surfaced, true, nil
+}
+
+// rest is the end of a run whose store is open. One that has stopped writing says
+// so, and reads go on. Any other is none the worse once the disk works again:
+// everything is there, and every file goes that should.
+func (f *faulty) rest() error {
+	d := f.driver
+	name, _ := d.state.Forks.At(0)
+	err := d.Do(ops.Op{N: -1, Kind: ops.Put, Fork: name, Key: "late"})
+	if errors.Is(err, engine.ErrPoisoned) {
+		f.counts.Add("stores poisoned by other work than writes", 1)
+		f.told.Store(true)
+		err := compareView(d.store, d.state.View(), d.look, nil)
+		d.store.Close()
+		return err
+	}
+	for _, h := range d.held { // they keep files
+		if closed := h.it.Close(); !diskSays(closed) {
+			err = errors.Join(err, closed)
+		}
+	}
+	clear(d.held)
+	for n, kind := range []ops.Kind{ops.Check, ops.Compact, ops.Verify, ops.Check} {
+		if err == nil {
+			err = d.Do(ops.Op{N: -2 - n, Kind: kind})
+		}
+	}
+	if err == nil {
+		err = d.Close()
+	} else {
+		d.abandon()
+	}
+	if err == nil {
+		err = checkClean(f.disk, storeDir)
+	}
+	if err != nil {
+		return fmt.Errorf("after %d faults, on a healthy disk: %w", f.faults.Injected(), err)
+	}
+	f.counts.Add("stores that went on", 1)
+	return nil
+}
+
+// listener notes whether a store told its logger of anything that went wrong.
+type listener struct {
+	slog.Handler
+	told *atomic.Bool
+}
+
+func (l listener) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+func (l listener) Handle(context.Context, slog.Record) error {
+	l.told.Store(true)
 	return nil
 }
 
@@ -118,89 +228,4 @@ func (d *Driver) poisoned(op ops.Op, faults *faultfs.FS) error {
 		return fmt.Errorf("after %s failed, reads show neither the state before (%s) nor the one after (%s)", op, before, after)
 	}
 	return nil
-}
-
-// faultTrial lets the n-th call of each kind on each kind of file fail, for
-// every n.
-func faultTrial() Trial {
-	kinds := []faultfs.Op{
-		faultfs.OpWrite, faultfs.OpSync, faultfs.OpCreate, faultfs.OpPreallocate, faultfs.OpRename,
-		faultfs.OpRemove, faultfs.OpSyncDir, faultfs.OpRead, faultfs.OpOpen, faultfs.OpList, faultfs.OpSize,
-	}
-	matches := map[string]func(string) bool{
-		"any file": nil,
-		"logs":     func(name string) bool { return strings.HasSuffix(name, ".wal") },
-		"manifest": func(name string) bool { return strings.HasPrefix(path.Base(name), "MANIFEST") },
-		"tables":   func(name string) bool { return strings.HasSuffix(name, ".sst") },
-	}
-	return Trial{
-		Name: "faults",
-		Runs: 4,
-		Run: func(seed uint64, counts *Counts) error {
-			list := ops.NewGenerator(500+seed, ops.Crashing()).List(40)
-			for _, kind := range kinds {
-				for _, files := range []string{"any file", "logs", "manifest", "tables"} {
-					for _, rule := range []faultfs.Rule{
-						{Op: kind}, {Op: kind, Sticky: true}, {Op: kind, Err: syscall.ENOSPC}, {Op: kind, Sticky: true, Err: syscall.ENOSPC, ShortWrite: true},
-					} {
-						rule.Match = matches[files]
-						stride := 1
-						if files == "any file" {
-							stride = 3
-						}
-						for rule.Nth = 1; ; rule.Nth += stride {
-							met, err := faultRun(list, CrashConfig(), rule, seed, counts)
-							if err != nil {
-								return &Failure{Name: fmt.Sprintf("fault-%d", seed), List: list, Err: fmt.Errorf("%v number %d on %s fails, sticky %v, error %v: %w", kind, rule.Nth, files,
-									rule.Sticky, rule.Err, err)}
-							}
-							if !met {
-								break
-							}
-							counts.Add("faults: "+kind.String()+", "+files, 1)
-							counts.Add("faults", 1)
-							if rule.Nth > 30 {
-								stride = 7
-							}
-						}
-					}
-				}
-			}
-			return nil
-		},
-		Sometimes: map[string]int{
-			"faults": 2000, "faults while opening": 50, "stores poisoned": 200, "clean refusals": 20,
-			"faults surfaced by flush": 50, "faults surfaced by compact": 20,
-		},
-	}
-}
-
-// readFaultTrial lets reads fail: each is an error, never a row that is missing.
-func readFaultTrial() Trial {
-	return Trial{
-		Name: "read-faults",
-		Runs: 3,
-		Run: func(seed uint64, counts *Counts) error {
-			list := ops.NewGenerator(900+seed, ops.Reading()).List(90)
-			for _, c := range Configs()[:3] {
-				c.Options.CacheBytes, c.Options.MaxOpenFiles = 1, 1
-				for _, rule := range []faultfs.Rule{{Op: faultfs.OpRead}, {Op: faultfs.OpOpen}, {Op: faultfs.OpRead, Sticky: true}, {Op: faultfs.OpOpen, Sticky: true}} {
-					for rule.Nth = 1; ; rule.Nth += 1 + rule.Nth/8 {
-						met, err := faultRun(list, c, rule, seed, counts)
-						if err != nil {
-							return &Failure{Name: fmt.Sprintf("read-fault-%d", seed), List: list, Err: fmt.Errorf("%s: %v number %d fails, sticky %v: %w", c.Name, rule.Op, rule.Nth, rule.Sticky, err)}
-						}
-						if !met {
-							break
-						}
-						counts.Add("faults", 1)
-					}
-				}
-			}
-			return nil
-		},
-		Sometimes: map[string]int{
-			"faults": 300, "faults surfaced by scan": 50, "faults surfaced by walk": 10, "faults surfaced by compact": 10,
-		},
-	}
 }

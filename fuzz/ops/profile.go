@@ -64,6 +64,18 @@ func Freezing() Profile {
 	return p
 }
 
+// Failing is very short lists that do everything, for runs that are repeated for
+// each of their calls.
+func Failing() Profile {
+	p := Crashing()
+	p.Keys, p.Forks, p.Chain = 10, 4, 3
+	p.Weights = map[Kind]int{
+		Put: 24, Delete: 8, Batch: 10, Fork: 12, ForkSnapshot: 4, Snapshot: 6, DropSnapshot: 4, Drop: 8, Rename: 3, Reset: 5,
+		ResetSnapshot: 2, Scan: 4, Flush: 18, Compact: 10, Sync: 4, Reopen: 6,
+	}
+	return p
+}
+
 // Reading is lists that flush often and then read what was flushed.
 func Reading() Profile {
 	p := Crashing()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 
@@ -99,6 +100,9 @@ func (r *replay) freeze(lsn ids.LSN, fz wal.Freeze) error {
 	if fz.Older >= fz.Node || fz.NewMemtable <= fz.Node {
 		return fmt.Errorf("%w: node %d is frozen over %d, to be followed by memtable %d", wal.ErrBadPayload, fz.Node, fz.Older, fz.NewMemtable)
 	}
+	if err := r.reserved(uint64(fz.NewMemtable)); err != nil {
+		return err
+	}
 	if _, flushed := r.state.Nodes[fz.Node]; !flushed {
 		if _, twice := r.frozen[fz.Node]; twice {
 			return fmt.Errorf("%w: node %d is frozen twice", wal.ErrBadPayload, fz.Node)
@@ -123,6 +127,12 @@ func (r *replay) fork(rec wal.Record) error {
 	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
 		return err
 	}
+	if err := errors.Join(recordName(p.Name), r.reserved(uint64(p.Child), uint64(p.Memtable))); err != nil {
+		return err
+	}
+	if p.Parent == p.Child {
+		return fmt.Errorf("%w: fork %d is its own parent", wal.ErrBadPayload, p.Child)
+	}
 	if _, twice := r.state.Forks[p.Child]; twice {
 		return fmt.Errorf("%w: fork %d is made twice", wal.ErrBadPayload, p.Child)
 	}
@@ -139,6 +149,9 @@ func (r *replay) snapshot(rec wal.Record) error {
 		return err
 	}
 	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
+		return err
+	}
+	if err := errors.Join(recordName(p.Name), r.reserved(uint64(p.ID))); err != nil {
 		return err
 	}
 	if _, twice := r.state.Snapshots[p.ID]; twice {
@@ -161,6 +174,9 @@ func (r *replay) reset(rec wal.Record) error {
 	f, ok := r.state.Forks[p.Fork]
 	if !ok {
 		return fmt.Errorf("%w: fork %d is reset, but there is none", wal.ErrBadPayload, p.Fork)
+	}
+	if err := r.reserved(uint64(p.Memtable)); err != nil {
+		return err
 	}
 	f.Top, f.Memtable = p.Top, p.Memtable
 	r.state.Forks[p.Fork] = f
@@ -202,6 +218,9 @@ func (r *replay) name(rec wal.Record) error {
 		if !ok {
 			return missing("fork", uint64(p.Fork))
 		}
+		if err := recordName(p.Name); err != nil {
+			return err
+		}
 		f.Name = p.Name
 		r.state.Forks[p.Fork] = f
 	case wal.KindRenameSnapshot:
@@ -213,8 +232,29 @@ func (r *replay) name(rec wal.Record) error {
 		if !ok {
 			return missing("snapshot", uint64(p.ID))
 		}
+		if err := recordName(p.Name); err != nil {
+			return err
+		}
 		n.Name = p.Name
 		r.state.Snapshots[p.ID] = n
+	}
+	return nil
+}
+
+// reserved refuses the number of a new object that was never given out.
+func (r *replay) reserved(numbers ...uint64) error {
+	for _, n := range numbers {
+		if n == 0 || n >= r.state.NextID {
+			return fmt.Errorf("%w: number %d was never reserved, they end at %d", wal.ErrBadPayload, n, r.state.NextID)
+		}
+	}
+	return nil
+}
+
+// recordName refuses a name that no call would have accepted.
+func recordName(name string) error {
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("%w: %w", wal.ErrBadPayload, err)
 	}
 	return nil
 }

@@ -95,10 +95,7 @@ func (c *checker) readLog() error {
 			c.report.TornLog = true
 			c.report.TornLogAt = Place{File: rec.TornFile, Offset: rec.TornOffset}
 		}
-		c.tree, err = forktree.Load(rp.state, rp.frozen, rp.mems)
-		if err != nil {
-			err = &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
-		}
+		c.tree, err = rp.tree()
 	}
 	if err == nil {
 		return nil

@@ -284,9 +284,9 @@ func rebuild(fsys vfs.FS, dir string, state *manifest.State) (rec *wal.Recovered
 	if rec.Last < state.Applied {
 		return nil, nil, nil, errs.Corruptf("the log", -1, "it ends at LSN %d, but the manifest has the effect of LSN %d", rec.Last, state.Applied)
 	}
-	tree, err = forktree.Load(r.state, r.frozen, r.mems)
+	tree, err = r.tree()
 	if err != nil {
-		return nil, nil, nil, &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
+		return nil, nil, nil, err
 	}
 	for _, t := range tree.Tables() {
 		size, err := checkTableFile(fsys, dir, t.Meta)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/wal"
@@ -239,6 +240,22 @@ func (r *replay) name(rec wal.Record) error {
 		r.state.Snapshots[p.ID] = n
 	}
 	return nil
+}
+
+// tree builds the tree when all records have been taken. Names are looked at here
+// once more: those of the manifest were checked for nothing but their length.
+func (r *replay) tree() (*forktree.Tree, error) {
+	tree, err := forktree.Load(r.state, r.frozen, r.mems)
+	for _, f := range r.state.Forks {
+		err = errors.Join(err, CheckName(f.Name))
+	}
+	for _, n := range r.state.Snapshots {
+		err = errors.Join(err, CheckName(n.Name))
+	}
+	if err != nil {
+		return nil, &errs.CorruptError{File: "the log and the manifest", Offset: -1, Err: err}
+	}
+	return tree, nil
 }
 
 // reserved refuses the number of a new object that was never given out.

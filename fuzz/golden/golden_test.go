@@ -24,7 +24,7 @@ func forEachStore(t *testing.T, test func(t *testing.T, s Store)) {
 
 // check runs the store's own check on a directory.
 func check(t *testing.T, dir string, fs vfs.FS) *engine.CheckReport {
-	report, err := engine.Check(dir, engine.CheckOptions{Level: engine.CheckFull, FS: fs})
+	report, err := engine.Check(dir, engine.CheckOptions{Level: engine.CheckDeep, FS: fs})
 	require.NoError(t, err)
 	require.Empty(t, report.Problems)
 	require.Empty(t, report.Missing)

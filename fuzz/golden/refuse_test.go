@@ -58,7 +58,7 @@ func refusal(t *testing.T, files Files, want error) (texts []string) {
 		require.ErrorIs(t, err, want)
 		texts = append(texts, err.Error())
 	}
-	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: disk})
+	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckDeep, FS: disk})
 	if err == nil {
 		require.NotEmpty(t, report.Problems)
 		for _, p := range report.Problems {
@@ -136,7 +136,7 @@ func requireTableRefused(t *testing.T, s *Store, name string, files Files, want 
 			require.ErrorContains(t, err, word)
 		}
 	}
-	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: disk})
+	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckDeep, FS: disk})
 	if err != nil {
 		requireRefusal(err)
 	} else {

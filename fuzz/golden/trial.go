@@ -110,7 +110,7 @@ func (s *Store) operations(seed uint64, counts *fuzz.Counts) []ops.Op {
 // checkClean demands that the store's own check finds nothing, and no file that
 // nothing reaches.
 func checkClean(disk *crashfs.FS) error {
-	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: disk})
+	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckDeep, FS: disk})
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}

@@ -67,9 +67,10 @@ func verify(m *Meta, files *descriptors, fault func(Fault)) error {
 		return nil
 	}
 	v.r = &Reader{meta: *m, files: files}
-	if v.parts(&foot) {
-		v.blocks()
+	if !v.parts(&foot) {
+		return nil // no index: neither blocks nor their number are known
 	}
+	v.blocks()
 	if v.properties && v.read == len(v.r.index.entries) {
 		v.totals()
 	}

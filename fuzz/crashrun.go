@@ -22,7 +22,9 @@ type crashes struct {
 	depth    int  // how many recoveries in a row are crashed again
 	goOn     int  // one image in so many is written on
 
-	under func(*crashfs.FS) vfs.FS // what the store's calls go through; nil: nothing
+	// For the tests of the harness itself.
+	under func(vfs.FS) vfs.FS // what the store's calls go through; nil: nothing
+	kills bool                // no power is ever lost
 }
 
 // thorough makes images of all kinds at every call: for looking again at a list
@@ -46,7 +48,7 @@ func (p crashes) run(name string, list []ops.Op, counts *Counts) error {
 func (p crashes) runOn(fs *crashfs.FS, list []ops.Op, counts *Counts) error {
 	history := NewHistory()
 	cam := &camera{
-		fs: fs, history: history, counts: counts, powers: p.powers, single: p.single, stride: p.stride,
+		fs: fs, history: history, counts: counts, powers: p.powers, single: p.single, kills: p.kills, stride: p.stride,
 		rng: rand.New(rand.NewPCG(p.seed, 3)), paused: !p.creation,
 	}
 	history.begin("open", nil)
@@ -72,7 +74,7 @@ func (p crashes) runOn(fs *crashfs.FS, list []ops.Op, counts *Counts) error {
 	if err := d.Close(); err != nil {
 		return err
 	}
-	judge := &Judge{history: history, config: p.config, counts: counts, depth: p.depth, goOn: p.goOn}
+	judge := &Judge{history: history, config: p.config, counts: counts, depth: p.depth, goOn: p.goOn, kills: p.kills}
 	images := cam.images
 	return parallel(len(images), func(i int) error {
 		defer func() { images[i].FS = nil }() // they are many

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
@@ -209,7 +210,7 @@ type moment struct {
 	how      string
 }
 
-func crowdRun(seed uint64, c Config, counts *Counts) error {
+func crowdRun(seed uint64, c Config, under func(vfs.FS) vfs.FS, counts *Counts) error {
 	disk := newDisk()
 	people := &crowd{ops: make([][]event, writers), forks: map[string]fork{}}
 	for w := range people.ops {
@@ -219,7 +220,7 @@ func crowdRun(seed uint64, c Config, counts *Counts) error {
 	var moments []moment
 	calls, draw := 0, rand.New(rand.NewPCG(seed, 5))
 	options := c.Options
-	options.FS = &tap{disk, func(call, name string) {
+	options.FS = &tap{under(disk), func(call, name string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if calls++; calls%crowdStride != 0 {
@@ -316,7 +317,7 @@ func crowdTrial() Trial {
 		Run: func(seed uint64, counts *Counts) error {
 			c := CrashConfig()
 			c.Options.Manual = seed%2 == 0
-			if err := crowdRun(seed, c, counts); err != nil {
+			if err := crowdRun(seed, c, func(fs vfs.FS) vfs.FS { return fs }, counts); err != nil {
 				return fmt.Errorf("manual %v: %w", c.Options.Manual, err)
 			}
 			return nil

@@ -356,7 +356,7 @@ func (d *Driver) checkAll() error {
 		if f.Name() != name {
 			return fmt.Errorf("a handle on fork %s says it is %s", name, f.Name())
 		}
-		if err := compareScan(d.look(f), ops.All, m.Contents, nil); err != nil {
+		if err := compareScan(d.look(f), ops.All, m.Contents, d.seen); err != nil {
 			return fmt.Errorf("fork %s by a kept handle: %w", name, err)
 		}
 	}

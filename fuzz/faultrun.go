@@ -12,6 +12,7 @@ import (
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
 	"github.com/tinedb/tine/fuzz/ops"
+	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/internal/vfs/faultfs"
 	"github.com/tinedb/tine/manifest"
@@ -43,24 +44,29 @@ type faulty struct {
 	nth    int
 	seed   uint64
 	counts *Counts
+	above  func(vfs.FS) vfs.FS // what the store's calls go through, for the tests of the harness; nil: nothing
 
 	disk    *crashfs.FS
 	faults  *faultfs.FS
 	history *History
 	driver  *Driver // nil: the store could not be opened
-	told    atomic.Bool
+	told    *atomic.Bool
 }
 
 // run does the list, and judges what the store left, for a healthy disk. It tells
 // whether there was such a call at all, and whether a fault was surfaced.
 func (f *faulty) run() (met, surfaced bool, err error) {
-	f.disk, f.history = newDisk(), NewHistory()
+	f.disk, f.history, f.told = newDisk(), NewHistory(), new(atomic.Bool)
 	var kinds fileKinds
 	f.faults = faultfs.New(kinds.watch(f.disk))
 	f.faults.Inject(f.fault.rule(f.nth, &kinds))
-	f.config.Options.Logger = slog.New(listener{slog.DiscardHandler, &f.told})
+	f.config.Options.Logger = slog.New(listener{slog.DiscardHandler, f.told})
 	var open bool
-	f.driver, err = OpenDriver(f.faults, storeDir, f.config, f.history, f.counts)
+	var fs vfs.FS = f.faults
+	if f.above != nil {
+		fs = f.above(fs)
+	}
+	f.driver, err = OpenDriver(fs, storeDir, f.config, f.history, f.counts)
 	if err == nil {
 		surfaced, open, err = f.operate()
 	} else if f.driver = nil; f.faults.Injected() > 0 {

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -153,38 +154,48 @@ func callsOf(list []ops.Op, c Config) (map[fault]int, error) {
 	return made, d.finish(list, faults)
 }
 
-// sweep lets the n-th such call fail, for n = 1, 2, … until none does.
-func (f fault) sweep(name string, list []ops.Op, c Config, seed uint64, counts *Counts) error {
-	try := func(list []ops.Op, nth int, counts *Counts) (met, surfaced bool, err error) {
-		run := faulty{list: list, config: c, fault: f, nth: nth, seed: seed*1000 + uint64(nth), counts: counts}
-		return run.run()
-	}
-	for nth := 1; ; nth++ {
-		met, surfaced, err := try(list, nth, counts)
+// sweep lets the n-th such call fail, for n = 1, 2, … until none does. f.fault,
+// f.nth and f.seed are its own; the rest of f says what is run.
+func (f faulty) sweep(name string, kind fault) error {
+	seed := f.seed * 1000
+	f.fault = kind
+	for f.nth = 1; ; f.nth++ {
+		f.seed = seed + uint64(f.nth)
+		met, err := f.once(f.list, f.counts)
 		if err != nil {
 			return &Failure{
-				Name: name, List: list, Err: fmt.Errorf("number %d, %v: %w", nth, f, err),
-				Again: func(list []ops.Op) error { _, _, err := try(list, nth, NewCounts()); return err },
+				Name: name, List: f.list, Err: fmt.Errorf("number %d, %v: %w", f.nth, kind, err),
+				Again: func(list []ops.Op) error { _, err := f.once(list, NewCounts()); return err },
 			}
 		}
 		if !met {
 			return nil
 		}
-		counts.Add("faults", 1)
-		counts.Add(fmt.Sprintf("faults: %v of %s", f.op, f.files), 1)
-		if f.err != syscall.EIO {
-			counts.Add("faults: "+f.err.Error(), 1)
-		}
-		if surfaced {
-			continue
-		}
-		kind := fault{op: f.op, files: f.files, err: f.err}
+	}
+}
+
+// once does one list under the fault, and tells whether it was met.
+func (f faulty) once(list []ops.Op, counts *Counts) (met bool, err error) {
+	run := faulty{list: list, config: f.config, fault: f.fault, nth: f.nth, seed: f.seed, counts: counts, above: f.above}
+	met, surfaced, err := run.run()
+	if err != nil || !met {
+		return met, err
+	}
+	counts.Add("faults", 1)
+	counts.Add(fmt.Sprintf("faults: %v of %s", f.fault.op, f.fault.files), 1)
+	if f.fault.err != syscall.EIO {
+		counts.Add("faults: "+f.fault.err.Error(), 1)
+	}
+	if kind := (fault{op: f.fault.op, files: f.fault.files, err: f.fault.err}); !surfaced {
 		if absorbed[kind] == "" {
-			return &Failure{Name: name, List: list, Err: fmt.Errorf("number %d, %v: nobody was told", nth, f)}
+			return met, errUntold
 		}
 		counts.Add(fmt.Sprintf("absorbed: %v", kind), 1)
 	}
+	return met, nil
 }
+
+var errUntold = errors.New("nobody was told")
 
 // faultTrial lets every call of a run fail, in every way.
 func faultTrial() Trial {
@@ -227,7 +238,8 @@ func sweepAll(name string, list []ops.Op, c Config, seed uint64, counts *Counts,
 			all = append(all, f)
 		}
 	}
-	return parallel(len(all), func(i int) error { return all[i].sweep(name, list, c, seed, counts) })
+	run := faulty{list: list, config: c, seed: seed, counts: counts}
+	return parallel(len(all), func(i int) error { return run.sweep(name, all[i]) })
 }
 
 // readFaultTrial lets every read fail of stores that read every block again and

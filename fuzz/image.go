@@ -27,6 +27,7 @@ type camera struct {
 	history *History
 	counts  *Counts
 	powers  int  // random power losses at each call, beside the three extremes
+	kills   bool // no power losses at all
 	single  bool // instead of all that one image, of a kind that is drawn
 	stride  int  // images at every stride-th call only
 	paused  bool
@@ -63,7 +64,7 @@ func (c *camera) snap(call, name string) {
 	}
 	names, files := c.fs.Volatile()
 	switch {
-	case names+files == 0: // all images would be equal, and the kill's promise is the strongest
+	case c.kills || names+files == 0: // all images would be equal, and the kill's promise is the strongest
 		kill()
 	case c.single:
 		[]func(){kill, strict, power, power}[c.rng.IntN(4)]()

@@ -20,8 +20,9 @@ type Judge struct {
 	history *History
 	config  Config
 	counts  *Counts
-	depth   int // how many recoveries in a row are crashed again
-	goOn    int // one image in so many is written on; 0: each
+	depth   int  // how many recoveries in a row are crashed again
+	kills   bool // no power is lost after the recovery
+	goOn    int  // one image in so many is written on; 0: each
 }
 
 // Verdict is nil if the image holds one prefix of the history that reaches at
@@ -97,7 +98,11 @@ func (j *Judge) recovered(fs *crashfs.FS, low, high int) (k int, after *crashfs.
 	if !found {
 		return 0, nil, j.explain(opened, low, high)
 	}
-	again, _, err := j.view(after.PowerLossStrict())
+	lost := after.PowerLossStrict
+	if j.kills {
+		lost = after.AfterKill
+	}
+	again, _, err := j.view(lost())
 	if err != nil {
 		return 0, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
 	}

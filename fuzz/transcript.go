@@ -45,13 +45,18 @@ func (t *transcript) end() {
 // list.
 func compareTranscripts(list []ops.Op, configs []Config, all []*transcript) error {
 	for n, t := range all[1:] {
-		for i := range list {
-			if i >= len(t.done) || i >= len(all[0].done) || t.done[i] != all[0].done[i] {
-				return differ(list[i], "configuration %q lets something else be seen than %q", configs[n+1].Name, configs[0].Name)
-			}
-		}
 		if len(t.done) != len(all[0].done) {
 			return fmt.Errorf("configuration %q went on for %d operations, %q for %d", configs[n+1].Name, len(t.done), configs[0].Name, len(all[0].done))
+		}
+		for i := range t.done {
+			if t.done[i] == all[0].done[i] {
+				continue
+			}
+			op := ops.Op{N: -1, Kind: ops.Check} // one of those at the end
+			if i < len(list) {
+				op = list[i]
+			}
+			return differ(op, "configuration %q lets something else be seen than %q", configs[n+1].Name, configs[0].Name)
 		}
 	}
 	return nil

@@ -101,7 +101,7 @@ func (r *replay) freeze(lsn ids.LSN, fz wal.Freeze) error {
 	if fz.Older >= fz.Node || fz.NewMemtable <= fz.Node {
 		return fmt.Errorf("%w: node %d is frozen over %d, to be followed by memtable %d", wal.ErrBadPayload, fz.Node, fz.Older, fz.NewMemtable)
 	}
-	if err := r.reserved(uint64(fz.NewMemtable)); err != nil {
+	if err := r.reserved(uint64(fz.Fork), uint64(fz.NewMemtable)); err != nil {
 		return err
 	}
 	if _, flushed := r.state.Nodes[fz.Node]; !flushed {
@@ -131,8 +131,8 @@ func (r *replay) fork(rec wal.Record) error {
 	if err := errors.Join(recordName(p.Name), r.reserved(uint64(p.Child), uint64(p.Memtable))); err != nil {
 		return err
 	}
-	if p.Parent == p.Child {
-		return fmt.Errorf("%w: fork %d is its own parent", wal.ErrBadPayload, p.Child)
+	if p.Parent >= p.Child {
+		return fmt.Errorf("%w: fork %d is made from fork %d, which is not older", wal.ErrBadPayload, p.Child, p.Parent)
 	}
 	if _, twice := r.state.Forks[p.Child]; twice {
 		return fmt.Errorf("%w: fork %d is made twice", wal.ErrBadPayload, p.Child)
@@ -152,7 +152,7 @@ func (r *replay) snapshot(rec wal.Record) error {
 	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
 		return err
 	}
-	if err := errors.Join(recordName(p.Name), r.reserved(uint64(p.ID))); err != nil {
+	if err := errors.Join(recordName(p.Name), r.reserved(uint64(p.ID), uint64(p.Fork))); err != nil {
 		return err
 	}
 	if _, twice := r.state.Snapshots[p.ID]; twice {
@@ -258,7 +258,7 @@ func (r *replay) tree() (*forktree.Tree, error) {
 	return tree, nil
 }
 
-// reserved refuses the number of a new object that was never given out.
+// reserved refuses numbers that were never given out.
 func (r *replay) reserved(numbers ...uint64) error {
 	for _, n := range numbers {
 		if n == 0 || n >= r.state.NextID {

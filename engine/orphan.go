@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/wal"
 )
+
+// currentTempName is the name under which a new CURRENT is written.
+const currentTempName = ids.CurrentName + ".tmp"
 
 // removeOrphans removes the files of the store's own kinds that nothing names:
 // outputs of jobs that a crash ended, tables that recovery found unreachable, old
@@ -37,7 +39,7 @@ func (s *Store) removeOrphans(rec *wal.Recovered) error {
 		case ids.FileSegment:
 			orphan = leftover[num]
 		default:
-			orphan = name != ids.CurrentName && strings.HasPrefix(name, ids.CurrentName)
+			orphan = name == currentTempName
 		}
 		if !orphan {
 			continue

@@ -39,7 +39,7 @@ func (c *checker) checkFiles() error {
 				r.Stale = append(r.Stale, name)
 			}
 		case name == ids.CurrentName || name == ids.LockName:
-		case isTemporary(name):
+		case name == currentTempName:
 			r.Stale = append(r.Stale, name)
 		default:
 			r.Foreign = append(r.Foreign, name)
@@ -58,11 +58,6 @@ func (c *checker) checkNumber(name string, kind ids.FileKind, num ids.FileNum) {
 	}
 	c.add(Problem{File: name, Offset: -1, Text: fmt.Sprintf(
 		"its number was never given out: numbers end at %d in %s, which may be an old copy", c.state.NextID, c.manifest.Name)})
-}
-
-// isTemporary tells the names under which the store writes a new CURRENT.
-func isTemporary(name string) bool {
-	return len(name) > len(ids.CurrentName) && name[:len(ids.CurrentName)] == ids.CurrentName
 }
 
 // stateNames tells whether a table of the manifest lies in that file.

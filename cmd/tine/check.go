@@ -2,21 +2,23 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tinedb/tine/cmd/tine/internal/picture"
 	"github.com/tinedb/tine/engine"
 )
 
-// checkResult is a check as --json prints it.
+// checkResult is a check as --json prints it. Its lists are never cut.
 type checkResult struct {
 	OK           bool           `json:"ok"`
 	Level        string         `json:"level"`
 	Problems     []checkProblem `json:"problems"`
+	Damage       []checkDamage  `json:"damage"`
 	Missing      []string       `json:"missing"`
 	Leaked       []string       `json:"leaked"`
+	Undecided    []string       `json:"undecided"`
+	Stale        []string       `json:"stale"`
+	Foreign      []string       `json:"foreign"`
 	Forks        int            `json:"forks"`
 	Snapshots    int            `json:"snapshots"`
 	Nodes        int            `json:"nodes"`
@@ -26,102 +28,149 @@ type checkResult struct {
 	TableBytes   uint64         `json:"table_bytes"`
 	LastLSN      uint64         `json:"last_lsn"`
 	LogRecords   uint64         `json:"log_records"`
-	TornLog      bool           `json:"torn_log"`
-	TornManifest bool           `json:"torn_manifest"`
+	TornLog      *checkPlace    `json:"torn_log"` // null: it is whole
+	TornManifest *checkPlace    `json:"torn_manifest"`
+	Hashes       []checkHash    `json:"hashes,omitempty"`
+	Lookups      uint64         `json:"lookups,omitempty"`
 }
 
 type checkProblem struct {
-	File   string   `json:"file"`
-	Offset int64    `json:"offset"` // -1 if unknown
-	Text   string   `json:"text"`
-	Forks  []string `json:"forks,omitempty"`
+	File       string            `json:"file"`
+	Offset     int64             `json:"offset"`           // -1 if unknown
+	Length     int64             `json:"length,omitempty"` // absent if unknown
+	Text       string            `json:"text"`
+	Unreadable bool              `json:"unreadable,omitempty"`
+	Forks      []string          `json:"forks,omitempty"`
+	Keys       map[string]string `json:"keys,omitempty"` // from lower to before upper; an absent bound is none
+}
+
+type checkDamage struct {
+	Name string              `json:"name"`
+	Keys []map[string]string `json:"keys"`
+}
+
+type checkPlace struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+}
+
+type checkHash struct {
+	Name string `json:"name"`
+	Hash string `json:"hash"`
+	Rows uint64 `json:"rows"`
+}
+
+var checkLevels = map[string]engine.CheckLevel{
+	"quick": engine.CheckQuick, "full": engine.CheckFull, "deep": engine.CheckDeep,
 }
 
 func (a *app) checkCommand() *cobra.Command {
 	var level string
+	var repair bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Look for damage, without changing anything",
-		Long: `Look for damage, without changing anything. The level quick reads the log and
-the manifest and looks for missing files, full also reads every block of every
-table. Ends
-with exit code 5 if there is any. A torn end of the log is not damage: that is
-what a crash leaves, and the next open cuts it off.`,
-		Args: takes("nothing", 0, 0),
+		Long: `Look for damage, without changing anything, and go on behind the first.
+
+  --level quick   the log and the manifest, and the files that they need
+  --level full    also every block of every table
+  --level deep    also a hash of what each fork and snapshot holds, computed in
+                  two independent ways; equal hashes mean equal content, in this
+                  store and in others
+
+What is bad is listed with the forks and the ranges of keys that it hits; rows
+that newer ones hide are counted as hit. Ends with exit code 5 if anything is
+damaged, missing or cannot be read. A torn end of the log or the manifest is not
+damage: that is what a crash leaves, and the next open cuts it off. Nor are files
+that were left over: the next open removes them.
+
+--repair-orphans removes left-over table files without opening the store. It is
+the only thing that writes, and it refuses unless it is certain that nothing can
+need the files: nothing may be damaged, and no crash left undecided. It never
+touches a file that is not the store's own.`,
+		Example: "  tine check --data DIR --level deep\n  tine check --data DIR --repair-orphans --dry-run",
+		Args:    takes("nothing", 0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			opts := engine.CheckOptions{Level: engine.CheckQuick}
-			switch level {
-			case "quick":
-			case "full":
-				opts.Level = engine.CheckFull
-			default:
-				return usagef("--level %s: it is quick or full", quote(level))
+			of, known := checkLevels[level]
+			if !known {
+				return usagef("--level %s: it is quick, full or deep", quote(level))
 			}
 			dir, err := a.dataDir()
 			if err != nil {
 				return err
 			}
-			report, err := engine.Check(dir, opts)
+			if repair {
+				return a.repairOrphans(dir)
+			}
+			if a.yes || a.dryRun {
+				return usagef("--yes and --dry-run go with --repair-orphans: a check changes nothing")
+			}
+			report, err := engine.Check(dir, engine.CheckOptions{Level: of})
 			if err != nil {
 				return err
 			}
-			if err := a.printCheck(level, report); err != nil {
-				return err
+			if a.json {
+				err = a.printJSON(a.checkResult(level, report))
+			} else {
+				err = a.printf("%s", a.checkText(level, report))
 			}
-			if !report.OK() {
+			if err == nil && !report.OK() {
 				return &reportedError{code: exitCorrupt}
 			}
-			return nil
+			return err
 		},
 	}
-	cmd.Flags().StringVar(&level, "level", "quick", "quick or full")
+	cmd.Flags().StringVar(&level, "level", "quick", "quick, full or deep")
+	cmd.Flags().BoolVar(&repair, "repair-orphans", false, "remove left-over files if nothing can need them")
+	exclusive(cmd, "level", "repair-orphans")
+	a.destructive(cmd)
 	return cmd
 }
 
-func (a *app) printCheck(level string, r *engine.CheckReport) error {
+// repairResult is --repair-orphans as --json prints it.
+type repairResult struct {
+	Removed []string `json:"removed"`
+	Kept    []string `json:"kept"`
+}
+
+// repairOrphans says what would be removed, asks, and removes it. The second call
+// decides anew: the answer may have taken a while.
+func (a *app) repairOrphans(dir string) error {
+	would, err := engine.RepairOrphans(dir, engine.RepairOptions{DryRun: true})
+	if err != nil {
+		return err
+	}
+	done := would
+	if len(would.Removed) > 0 {
+		what := make([]string, len(would.Removed))
+		for i, name := range would.Removed {
+			what[i] = "remove " + name
+		}
+		if ok, err := a.confirm(what); err != nil || !ok {
+			return err
+		}
+		if done, err = engine.RepairOrphans(dir, engine.RepairOptions{}); err != nil {
+			if done != nil && len(done.Removed) > 0 {
+				return fmt.Errorf("removed %s, and then: %w", a.list(done.Removed, "files"), err)
+			}
+			return err
+		}
+	}
 	if a.json {
-		result := checkResult{
-			OK: r.OK(), Level: level, Problems: []checkProblem{},
-			Missing: append([]string{}, r.Missing...), Leaked: append([]string{}, r.Leaked...),
-			Forks: r.Forks, Snapshots: r.Snapshots, Nodes: r.Nodes, Tables: r.Tables, Files: r.Files,
-			Rows: r.Rows, TableBytes: r.TableBytes, LastLSN: r.LastLSN, LogRecords: r.LogRecords,
-			TornLog: r.TornLog, TornManifest: r.TornManifest,
+		return a.printJSON(repairResult{Removed: append([]string{}, done.Removed...), Kept: append([]string{}, done.Kept...)})
+	}
+	for _, name := range done.Removed {
+		if err := a.printf("removed %s\n", name); err != nil {
+			return err
 		}
-		for _, p := range r.Problems {
-			result.Problems = append(result.Problems, checkProblem{p.File, p.Offset, p.Text, p.Forks})
+	}
+	for _, name := range done.Kept {
+		if err := a.printf("kept %s: nothing reads it, but the manifest names it; the next command that writes lets it go\n", name); err != nil {
+			return err
 		}
-		return a.printJSON(result)
 	}
-	var b strings.Builder
-	for _, p := range r.Problems {
-		fmt.Fprintf(&b, "damage in %s", p.File)
-		if p.Offset >= 0 {
-			fmt.Fprintf(&b, " at offset %d", p.Offset)
-		}
-		fmt.Fprintf(&b, ": %s", p.Text)
-		if len(p.Forks) > 0 {
-			fmt.Fprintf(&b, " (forks hit: %s)", strings.Join(p.Forks, ", "))
-		}
-		b.WriteByte('\n')
+	if len(done.Removed)+len(done.Kept) == 0 {
+		return a.printf("no orphans\n")
 	}
-	for _, name := range r.Missing {
-		fmt.Fprintf(&b, "missing file %s\n", name)
-	}
-	for _, name := range r.Leaked {
-		fmt.Fprintf(&b, "left over %s: nothing reads it, the next open removes it\n", name)
-	}
-	if r.TornLog {
-		b.WriteString("the end of the log is torn, as a crash leaves it; the next open cuts it off\n")
-	}
-	if r.TornManifest {
-		b.WriteString("the end of the manifest is torn, as a crash leaves it; the next open cuts it off\n")
-	}
-	fmt.Fprintf(&b, "%d forks, %d snapshots, %d nodes, %d tables (%s) in %d files, %s rows, last LSN %d\n",
-		r.Forks, r.Snapshots, r.Nodes, r.Tables, picture.Size(r.TableBytes), r.Files, picture.Count(r.Rows), r.LastLSN)
-	if r.OK() {
-		fmt.Fprintf(&b, "ok (%s check)\n", level)
-	} else {
-		fmt.Fprintf(&b, "DAMAGED (%s check)\n", level)
-	}
-	return a.printf("%s", b.String())
+	return nil
 }

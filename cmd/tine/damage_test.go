@@ -139,7 +139,7 @@ func TestCheckOfAWholeStore(t *testing.T) {
 	require.True(t, report.OK)
 	require.Equal(t, 2, report.Forks)
 	require.Equal(t, uint64(3), report.Rows)
-	fails(t, exitUsage, in(dir, "check", "--level", "deep"), "quick or full")
+	fails(t, exitUsage, in(dir, "check", "--level", "deepest"), "quick, full or deep")
 }
 
 func TestDump(t *testing.T) {

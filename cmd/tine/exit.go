@@ -82,6 +82,8 @@ func classify(err error) (code int, kind, advice string) {
 		return exitInterrupted, "interrupted", "start it again to go on"
 	case is(engine.ErrCorrupt):
 		return exitCorrupt, "corrupt", "'tine check --level full' lists all damage"
+	case is(engine.ErrUndecided):
+		return exitError, "undecided", "nothing was removed; the next command that writes settles it and removes what is left over"
 	case is(engine.ErrNewerFormat):
 		return exitError, "newer_format", "use a newer version of tine"
 	case is(engine.ErrNotFound):

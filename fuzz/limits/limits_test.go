@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz"
@@ -40,3 +41,21 @@ func TestSizesAtTheLimitWorkAndOneOverIsRefused(t *testing.T) {
 		"done: at the limit": 11, "refused: one over": 12, "rows compared": 22, "reopens": 2,
 	}))
 }
+
+func TestMain(m *testing.M) {
+	RunChild()
+	goleak.VerifyTestMain(m)
+}
+
+// inChild does something in a process of its own and demands that it met what it
+// is there for.
+func inChild(t *testing.T, name string, environment ...string) {
+	t.Helper()
+	out, err := startChild(name, t.TempDir(), nil, environment...)
+	require.NoError(t, err, out)
+	t.Logf("met:\n%s", out)
+}
+
+func TestAHundredThousandForksInLittleMemory(t *testing.T) { inChild(t, "forks", memoryLimitInEnv) }
+
+func TestMoreThanThereIsMemoryFor(t *testing.T) { inChild(t, "memory", memoryLimitInEnv) }

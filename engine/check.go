@@ -129,7 +129,7 @@ func newChecker(dir string, o CheckOptions) (*checker, error) {
 	s := &Store{dir: dir, opts: (&Options{ReadOnly: true, FS: o.FS}).withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
 	s.mu.views = map[*view]struct{}{}
-	c := &checker{s: s, level: o.Level, report: &CheckReport{}}
+	c := &checker{s: s, level: o.Level, report: &CheckReport{}, scanSlack: scanSlack}
 	if _, err := s.inspect(); err != nil && !errors.Is(err, ErrCorrupt) {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}

@@ -26,6 +26,8 @@ type checker struct {
 	level  CheckLevel
 	report *CheckReport
 
+	scanSlack uint64 // see contentsOf
+
 	state    *manifest.State // nil: the manifest cannot be read
 	manifest manifest.Info
 	log      *wal.Recovered // nil: the log cannot be replayed

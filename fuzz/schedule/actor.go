@@ -1,0 +1,205 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
+)
+
+// actor is one client. The forks whose names end in its number are its own: nobody
+// else changes them. Its methods are called by one goroutine at a time.
+type actor struct {
+	w      *world
+	number int
+	ops    int
+	held   []held
+	closes *held // the iterator that a deed closes
+}
+
+// held is an iterator that is open, and what it must read, whatever happens.
+type held struct {
+	of   string
+	it   *engine.Iterator
+	want model.Contents
+}
+
+// own is the actor's fork or snapshot of that kind.
+func (a *actor) own(kind string) string { return fmt.Sprintf("%s%d", kind, a.number) }
+
+// value says who wrote it, where and when.
+func (a *actor) value(fork, key string, bytes int) string {
+	a.ops++
+	v := fmt.Sprintf("%s/%s/%d.%d/", fork, key, a.number, a.ops)
+	return v + strings.Repeat("x", max(0, bytes-len(v)))
+}
+
+// put writes one key in each of the forks, as one batch. The key is a new one or
+// one that was there before.
+func (a *actor) put(bytes int, sync bool, forks ...string) error {
+	b := a.w.store.NewBatch()
+	next := map[string]version{}
+	for _, name := range forks {
+		f, err := a.w.store.Fork(name)
+		if err != nil {
+			return err
+		}
+		key := fmt.Sprintf("k%02d", (a.ops*7+3)%40)
+		value := a.value(name, key, bytes)
+		b.Set(f, []byte(key), []byte(value))
+		next[name] = version{contents: a.w.now(name).contents.Set(key, value)}
+	}
+	return a.w.change(fmt.Sprintf("write %d.%d to %v", a.number, a.ops, forks), sync, next, func() error {
+		return b.Commit(options(sync)...)
+	})
+}
+
+func options(sync bool) []engine.WriteOption {
+	if sync {
+		return nil
+	}
+	return []engine.WriteOption{engine.NoSync}
+}
+
+func (a *actor) fork(from, name string, sync bool) error {
+	f, err := a.w.store.Fork(from)
+	if err != nil {
+		return err
+	}
+	return a.w.change("fork "+name, sync, map[string]version{name: {contents: a.w.now(from).contents}}, func() error {
+		_, err := f.Fork(name, options(sync)...)
+		return err
+	})
+}
+
+func (a *actor) snapshot(of, name string, sync bool) error {
+	f, err := a.w.store.Fork(of)
+	if err != nil {
+		return err
+	}
+	return a.w.change("snapshot "+name, sync, map[string]version{"@" + name: {contents: a.w.now(of).contents}}, func() error {
+		_, err := f.Snapshot(name, options(sync)...)
+		return err
+	})
+}
+
+func (a *actor) drop(name string, sync bool) error {
+	f, err := a.w.store.Fork(name)
+	if err != nil {
+		return err
+	}
+	return a.w.change("drop "+name, sync, map[string]version{name: {absent: true}}, func() error { return f.Drop(options(sync)...) })
+}
+
+func (a *actor) reset(name, to string, sync bool) error {
+	f, err := a.w.store.Fork(name)
+	if err != nil {
+		return err
+	}
+	source, err := a.w.store.Fork(to)
+	if err != nil {
+		return err
+	}
+	return a.w.change("reset "+name, sync, map[string]version{name: {contents: a.w.now(to).contents}}, func() error {
+		return f.Reset(source, options(sync)...)
+	})
+}
+
+func (a *actor) rename(name, to string, sync bool) error {
+	f, err := a.w.store.Fork(name)
+	if err != nil {
+		return err
+	}
+	next := map[string]version{name: {absent: true}, to: {contents: a.w.now(name).contents}}
+	return a.w.change("rename "+name, sync, next, func() error { return f.Rename(to, options(sync)...) })
+}
+
+// hold opens an iterator on one of the actor's forks, or one that nobody changes,
+// and stops in the middle.
+func (a *actor) hold(name string) error {
+	h, err := a.w.iterate(name)
+	if err != nil {
+		return err
+	}
+	if h.it.First() {
+		h.it.Next()
+	}
+	a.held = append(a.held, *h)
+	return nil
+}
+
+func (w *world) iterate(name string) (*held, error) {
+	f, err := w.store.Fork(name)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{of: name, want: w.now(name).contents}
+	h.it, err = f.NewIter(engine.Range{})
+	return h, err
+}
+
+// check reads all of it, both ways. Once the store is closed it may end early.
+func (h *held) check() error {
+	i := 0
+	for ok := h.it.First(); ok; ok = h.it.Next() {
+		if err := h.row(i); err != nil {
+			return err
+		}
+		i++
+	}
+	if err := h.it.Error(); err != nil {
+		if errors.Is(err, engine.ErrClosed) {
+			return nil
+		}
+		return fmt.Errorf("iterator on %s: %w", h.of, err)
+	}
+	if i != h.want.Len() {
+		return fmt.Errorf("iterator on %s: %d rows forward, want %d", h.of, i, h.want.Len())
+	}
+	for ok := h.it.Last(); ok; ok = h.it.Prev() {
+		i--
+		if err := h.row(i); err != nil {
+			return err
+		}
+	}
+	if err := h.it.Error(); err != nil {
+		if errors.Is(err, engine.ErrClosed) {
+			return nil
+		}
+		return fmt.Errorf("iterator on %s: %w", h.of, err)
+	}
+	if i != 0 {
+		return fmt.Errorf("iterator on %s: %d rows are missing backward", h.of, i)
+	}
+	return nil
+}
+
+func (h *held) row(i int) error {
+	if i < 0 || i >= h.want.Len() {
+		return fmt.Errorf("iterator on %s: a row too many, %q", h.of, h.it.Key())
+	}
+	key, value := h.want.At(i)
+	if got := string(h.it.Key()); got != key {
+		return fmt.Errorf("iterator on %s: row %d is %q, want %q", h.of, i, got, key)
+	}
+	if got := string(h.it.Value()); got != value && !errors.Is(h.it.Error(), engine.ErrClosed) {
+		return fmt.Errorf("iterator on %s: %q holds %.60q, want %.60q", h.of, key, got, value)
+	}
+	return nil
+}
+
+// letGo checks and closes all iterators.
+func (a *actor) letGo() error {
+	var failed error
+	for i := range a.held {
+		h := &a.held[i]
+		failed = errors.Join(failed, h.check())
+		if err := h.it.Close(); err != nil && !errors.Is(err, engine.ErrClosed) {
+			failed = errors.Join(failed, fmt.Errorf("iterator on %s: %w", h.of, err))
+		}
+	}
+	a.held = nil
+	return failed
+}

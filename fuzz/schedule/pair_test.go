@@ -1,0 +1,78 @@
+package schedule
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/fuzz"
+	points "github.com/tinedb/tine/internal/schedule"
+)
+
+// The test below fails if a pair that is listed comes about all the same, and if
+// one that is not listed does not.
+func TestEveryPairOfPoints(t *testing.T) {
+	impossible := map[pair]string{}
+	for _, e := range exclusions() {
+		for _, held := range e.held {
+			for _, reached := range e.reached {
+				p := pair{held, reached}
+				require.Empty(t, impossible[p], "%s is listed twice", p)
+				impossible[p] = e.because
+			}
+		}
+	}
+	counts := fuzz.NewCounts()
+	stride := 1
+	if testing.Short() {
+		stride = 7 // prime to the number of points: all come up, on both sides
+	}
+	tried := 0
+	for held := range points.Points {
+		for reached := range points.Points {
+			p := pair{held, reached}
+			number := int(held)*int(points.Points) + int(reached)
+			if number%stride != 0 {
+				continue
+			}
+			photo := uint64(0)
+			if number%4 == 0 {
+				photo = uint64(number + 1)
+			}
+			happened, err := p.force(counts, photo, stride == 1 && impossible[p] == "")
+			require.NoError(t, err)
+			tried++
+			if because := impossible[p]; because != "" {
+				require.False(t, happened, "%s: it came about, although %s", p, because)
+				counts.Add("pairs that are impossible", 1)
+			} else {
+				require.True(t, happened, "%s: it did not come about, and nothing is known that would prevent it", p)
+			}
+		}
+	}
+	t.Logf("met:\n%s", counts)
+	require.Equal(t, tried, counts.Get("pairs forced, through")+counts.Get("pairs that are impossible"))
+	if stride == 1 {
+		require.Equal(t, counts.Get("pairs forced, through"), counts.Get("pairs forced, race"))
+		require.Equal(t, counts.Get("pairs forced, through"), counts.Get("pairs forced, inside"))
+		require.Greater(t, counts.Get("pairs forced, through"), 1500)
+		require.Greater(t, counts.Get("images"), 500)
+	}
+}
+
+func TestTrials(t *testing.T) {
+	for _, trial := range Trials() {
+		t.Run(trial.Name, func(t *testing.T) {
+			runs := 40 * fuzz.Soak()
+			if testing.Short() {
+				runs /= 4
+			}
+			counts := fuzz.NewCounts()
+			require.NoError(t, trial.Repeat(1, runs, counts))
+			t.Logf("met:\n%s", counts)
+			if !testing.Short() {
+				require.Empty(t, counts.Missing(trial.Sometimes))
+			}
+		})
+	}
+}

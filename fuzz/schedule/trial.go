@@ -1,0 +1,23 @@
+package schedule
+
+import (
+	"math/rand/v2"
+
+	"github.com/tinedb/tine/fuzz"
+	points "github.com/tinedb/tine/internal/schedule"
+)
+
+// Trials are what this package has for seeds to repeat.
+func Trials() []fuzz.Trial {
+	return []fuzz.Trial{
+		{Name: "schedule-pair", Run: somePair, Sometimes: map[string]int{"pairs forced, through": 20}},
+	}
+}
+
+// somePair tries a pair that the seed chooses, in all its orders, with a crash.
+func somePair(seed uint64, counts *fuzz.Counts) error {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	p := pair{points.Point(rng.IntN(int(points.Points))), points.Point(rng.IntN(int(points.Points)))}
+	_, err := p.force(counts, rng.Uint64()|1, true)
+	return err
+}

@@ -47,6 +47,11 @@ func TestALostTableHitsOnlyTheForksAboveIt(t *testing.T) {
 			lose(t, disk, file, data)
 			stray := path.Join(path.Dir(file), "999999.sst")
 			require.NoError(t, disk.WriteFile(stray, []byte("what no manifest names")))
+			if name == "a file is missing" {
+				_, err := engine.Open("/db", small(disk))
+				require.ErrorIs(t, err, engine.ErrCorrupt, "the manifest may be an old one")
+				require.NoError(t, disk.Remove(stray))
+			}
 
 			s = open(t, "/db", small(disk))
 			_, err = fork(t, s, "hit").Get([]byte("b"))
@@ -59,7 +64,9 @@ func TestALostTableHitsOnlyTheForksAboveIt(t *testing.T) {
 			require.Equal(t, "base", string(v))
 			require.NoError(t, fork(t, s, engine.MainFork).Set([]byte("a"), []byte("more")))
 			require.NoError(t, s.Close())
-			require.Contains(t, tableFiles(disk), stray, "where tables are missing, no file is removed")
+			if name != "a file is missing" {
+				require.Contains(t, tableFiles(disk), stray, "where a table is not whole, no file is removed")
+			}
 
 			require.NoError(t, disk.WriteFile(file, data))
 			s = open(t, "/db", small(disk))

@@ -37,8 +37,8 @@ import (
 //     have been read from the operating system's memory only: from here on no
 //     later crash can take back what was recovered;
 //  5. append to the manifest what the log added: it is never ahead of the log;
-//  6. remove the files that the manifest, now durable, does not name; unless tables
-//     that it does name are missing.
+//  6. remove the files that the manifest, now durable, does not name, unless some
+//     that it does name are not whole.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{dir: dir, opts: o.withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
@@ -199,8 +199,8 @@ func (s *Store) recover() error {
 		return nil
 	}
 	if err := s.begin(tree, loaded, rec); err != nil || len(lost) > 0 {
-		// Where tables are lost the manifest may be the wrong one: what it does not
-		// name may be what is missing, so nothing is removed.
+		// What no manifest names may be all that is left of a lost table: where one
+		// is lost, nothing is removed.
 		return err
 	}
 	return s.removeOrphans(rec)
@@ -273,8 +273,7 @@ func (s *Store) markDelay() time.Duration {
 }
 
 // rebuild reads the log over the manifest's state and builds the tree. It changes
-// nothing on disk, and leaves state as it is. lost are the tables whose bytes
-// cannot be there: that is for those who read them, as with any damaged table.
+// nothing on disk, and leaves state as it is. For lost, see measureTables.
 func rebuild(fsys vfs.FS, dir string, state *manifest.State) (rec *wal.Recovered, tree *forktree.Tree, lost []error, err error) {
 	r := newReplay(state)
 	rec, err = wal.Replay(fsys, dir, state.Trimmed, r.record)
@@ -288,34 +287,10 @@ func rebuild(fsys vfs.FS, dir string, state *manifest.State) (rec *wal.Recovered
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	for _, t := range tree.Tables() {
-		size, err := checkTableFile(fsys, dir, t.Meta)
-		switch {
-		case errors.Is(err, errs.ErrCorrupt):
-			lost = append(lost, err)
-		case err != nil:
-			return nil, nil, nil, err
-		}
-		tree.SetFileBytes(t.Meta.File, size)
+	if lost, err = measureTables(fsys, dir, tree, state); err != nil {
+		return nil, nil, nil, err
 	}
 	return rec, tree, lost, nil
-}
-
-// checkTableFile makes sure that the bytes of a table can be there at all, and
-// gives the length of its file.
-func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) (fileBytes uint64, err error) {
-	name := ids.TableFileName(m.File)
-	size, err := fsys.Size(path.Join(dir, name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, errs.Corruptf(name, -1, "the file is missing, but the manifest names table %d in it", m.ID)
-	case err != nil:
-		return 0, err
-	case uint64(size) < m.Offset+m.Length:
-		at := max(size, int64(m.Offset)) // the first byte of this table that is not there
-		return uint64(size), errs.Corruptf(name, at, "the file ends at %d, but table %d reaches to %d", size, m.ID, m.Offset+m.Length)
-	}
-	return uint64(size), nil
 }
 
 // abandon gives back what a failed open had taken.

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/errs"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/vfs"
+	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/sstable"
+)
+
+var errTableMissing = errors.New("the file is missing")
+
+// measureTables tells the tree how long its table files are. lost are the tables
+// whose bytes cannot all be there. As with any damage to a table, that is for
+// those who read it: the store opens, and other forks read on.
+//
+// It is an error if files are missing while there are others that the manifest
+// does not name. Then the manifest may be an old one, from before a merge that
+// replaced those by these, and to write on would be to lose these as well.
+func measureTables(fsys vfs.FS, dir string, tree *forktree.Tree, state *manifest.State) (lost []error, err error) {
+	var missing error
+	for _, t := range tree.Tables() {
+		size, err := checkTableFile(fsys, dir, t.Meta)
+		switch {
+		case errors.Is(err, errTableMissing):
+			missing = err
+			fallthrough
+		case errors.Is(err, errs.ErrCorrupt):
+			lost = append(lost, err)
+		case err != nil:
+			return nil, err
+		}
+		tree.SetFileBytes(t.Meta.File, size)
+	}
+	if missing == nil {
+		return lost, nil
+	}
+	named := map[ids.FileNum]bool{}
+	for _, m := range state.Tables {
+		named[m.File] = true
+	}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if kind, num := ids.ParseFileName(name); kind == ids.FileTable && !named[num] {
+			return nil, fmt.Errorf("%w; and the manifest does not name %s: it may be an old one", missing, name)
+		}
+	}
+	return lost, nil
+}
+
+// checkTableFile makes sure that the bytes of a table can be there at all, and
+// gives the length of its file. The error for a missing file also matches
+// errTableMissing.
+func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) (fileBytes uint64, err error) {
+	name := ids.TableFileName(m.File)
+	size, err := fsys.Size(path.Join(dir, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, errs.Corruptf(name, -1, "%w, but the manifest names table %d in it", errTableMissing, m.ID)
+	case err != nil:
+		return 0, err
+	case uint64(size) < m.Offset+m.Length:
+		at := max(size, int64(m.Offset)) // the first byte of this table that is not there
+		return uint64(size), errs.Corruptf(name, at, "the file ends at %d, but table %d reaches to %d", size, m.ID, m.Offset+m.Length)
+	}
+	return uint64(size), nil
+}

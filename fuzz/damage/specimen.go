@@ -1,0 +1,286 @@
+package damage
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
+	"github.com/tinedb/tine/manifest"
+)
+
+// storeDir is the directory of the store within its file system.
+const storeDir = "store"
+
+// Specimen is a whole store that is to be damaged, and what is known of it
+// without asking it. It is immutable and may be used concurrently.
+type Specimen struct {
+	Name    string
+	fs      *crashfs.FS
+	options engine.Options
+	files   map[string][]byte   // undamaged
+	earlier []map[string][]byte // the same store's files at earlier moments
+
+	states []model.State // after each operation
+	lsns   []uint64      // lsns[k]: the log's last record after k operations
+	synced []bool        // synced[k]: operation k was acknowledged as durable
+	keys   []string      // that were ever used, and some that were not
+	prints map[string]footprint
+
+	tip     segment // the last segment of the log
+	applied uint64  // what the manifest knows to have been in the log
+	next    uint64  // the next number it will give out
+
+	mu       sync.Mutex
+	expected map[int]map[string]*expected // by number of operations, as needed
+}
+
+// newSpecimen takes the files of a store as they are; nothing may change them any
+// more.
+func newSpecimen(name string, fs *crashfs.FS, o engine.Options, b *builder) (*Specimen, error) {
+	s := &Specimen{
+		Name: name, fs: flatten(fs), options: o, files: filesOf(fs), earlier: b.earlier,
+		states: b.states, lsns: b.lsns, synced: b.synced, expected: map[int]map[string]*expected{},
+	}
+	s.keys = b.keysUsed()
+	s.tip, _ = tipOf(s.files)
+	state, _, err := manifest.Load(s.fs, storeDir)
+	if err != nil {
+		return nil, err
+	}
+	s.applied, s.next = uint64(state.Applied), state.NextID
+	readers := slices.Sorted(maps.Keys(s.want(len(s.states) - 1)))
+	if s.prints, err = watch(s.fs.AfterKill(), o, readers, s.keys); err != nil {
+		return nil, fmt.Errorf("specimen %s: %w", name, err)
+	}
+	return s, s.sound()
+}
+
+// sound makes sure that there is nothing to find before anything is damaged.
+func (s *Specimen) sound() error {
+	fs := s.fs.AfterKill()
+	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: fs})
+	if err != nil {
+		return err
+	}
+	if !report.OK() {
+		return fmt.Errorf("specimen %s: check finds %v %v", s.Name, report.Problems, report.Missing)
+	}
+	return s.reopens(fs, len(s.states)-1)
+}
+
+// reopens demands that the store opens and holds exactly the state after k
+// operations.
+func (s *Specimen) reopens(fs *crashfs.FS, k int) error {
+	o := s.options
+	o.FS = fs
+	store, err := engine.Open(storeDir, &o)
+	if err != nil {
+		return err
+	}
+	err = s.holds(store, s.want(k))
+	return errors.Join(err, store.Close())
+}
+
+// holds demands that every fork and snapshot is there, is read without an error,
+// and holds what it should in one of the states.
+func (s *Specimen) holds(store *engine.Store, states ...map[string]*expected) error {
+	readings, err := s.readAll(store, false)
+	if err != nil {
+		return err
+	}
+	for _, r := range readings {
+		if err := r.failure(); err != nil {
+			return fmt.Errorf("%s: %w", r.who, err)
+		}
+	}
+	wrong := ""
+	for _, want := range states {
+		if wrong = mismatch(readings, want, s.keys); wrong == "" {
+			break
+		}
+	}
+	if wrong != "" {
+		return errors.New(wrong)
+	}
+	return nil
+}
+
+// readAll reads every fork and snapshot that the store says it has.
+func (s *Specimen) readAll(store *engine.Store, getsFirst bool) ([]*reading, error) {
+	var who []string
+	for _, f := range store.Forks() {
+		who = append(who, f.Name)
+	}
+	for _, n := range store.Snapshots() {
+		who = append(who, "@"+n.Name)
+	}
+	var out []*reading
+	for _, name := range who {
+		r, err := openReader(store, name)
+		if err != nil {
+			return nil, fmt.Errorf("handle of %s: %w", name, err)
+		}
+		out = append(out, read(r, name, s.keys, getsFirst))
+	}
+	return out, nil
+}
+
+// mismatch tells where readings contradict a state, "" if nowhere.
+func mismatch(readings []*reading, want map[string]*expected, keys []string) string {
+	for _, r := range readings {
+		e := want[r.who]
+		if e == nil {
+			return r.who + " exists and should not"
+		}
+		if d := r.wrong(e, keys); d != "" {
+			return r.who + ": " + d
+		}
+	}
+	if len(readings) < len(want) {
+		return fmt.Sprintf("%d forks and snapshots, want %d", len(readings), len(want))
+	}
+	return ""
+}
+
+// want gives what each fork and snapshot holds after k operations.
+func (s *Specimen) want(k int) map[string]*expected {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.expected[k]; w != nil {
+		return w
+	}
+	w := expectState(s.states[k])
+	s.expected[k] = w
+	return w
+}
+
+func expectState(state model.State) map[string]*expected {
+	w := map[string]*expected{}
+	for name, f := range state.Forks.All() {
+		w[name] = expect(f.Contents)
+	}
+	for name, n := range state.Snapshots.All() {
+		w["@"+name] = expect(n.Contents)
+	}
+	return w
+}
+
+// floor is how many operations must at least be there after a case: all of them,
+// unless it damages the end of the log.
+func (s *Specimen) floor(c Case) int {
+	all := len(s.states) - 1
+	after, touched := c.Files[s.tip.name]
+	if !touched {
+		return all
+	}
+	lsn, lossless := s.tip.keeps(s.files[s.tip.name], after)
+	if lossless {
+		return all
+	}
+	known := true
+	for name := range c.Files {
+		known = known && kindOf(name) == "segment"
+	}
+	if known {
+		lsn = max(lsn, s.applied)
+	}
+	return sort.Search(len(s.lsns), func(k int) bool { return s.lsns[k] > lsn }) - 1
+}
+
+// syncedBehind tells whether one of the operations behind the first k was
+// acknowledged as durable.
+func (s *Specimen) syncedBehind(k int) bool { return slices.Contains(s.synced[k+1:], true) }
+
+// vouched tells whether a case damages bytes of the last segment that a sync mark
+// vouches for, and with them the marks that do.
+func (s *Specimen) vouched(c Case) bool {
+	after, touched := c.Files[s.tip.name]
+	first := firstDifference(s.files[s.tip.name], after)
+	return touched && slices.ContainsFunc(s.tip.frames, func(f frame) bool { return f.mark && first < f.through })
+}
+
+// hit gives the forks and snapshots that are read through a byte of a table file,
+// in the order and spelling of errors; offset -1 means any byte.
+func (s *Specimen) hit(name string, offset int64) []string {
+	var out []string
+	for who, p := range s.prints {
+		if p.covers(name, offset) {
+			out = append(out, who)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// damaged makes the store as the case leaves it.
+func (s *Specimen) damaged(c Case) *crashfs.FS {
+	fs := s.fs.AfterKill()
+	for name, after := range c.Files {
+		put(fs, name, after)
+	}
+	return fs
+}
+
+// put gives a file another content, or takes it away.
+func put(fs *crashfs.FS, name string, content []byte) {
+	at := path.Join(storeDir, name)
+	if content != nil {
+		must(fs.WriteFile(at, content))
+		return
+	}
+	if _, err := fs.Size(at); err == nil {
+		must(errors.Join(fs.Remove(at), fs.SyncDir(storeDir)))
+	}
+}
+
+// must is for calls to the file system in memory that only fail if the test
+// itself is wrong.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// filesOf gives all files of the store, but for the lock.
+func filesOf(fs *crashfs.FS) map[string][]byte {
+	files := map[string][]byte{}
+	for _, at := range fs.Names() {
+		if kindOf(path.Base(at)) == "LOCK" {
+			continue
+		}
+		b, err := fs.ReadFile(at)
+		must(err)
+		files[path.Base(at)] = b
+	}
+	return files
+}
+
+// flatten makes a file system of the same files, on which all is durable.
+func flatten(fs *crashfs.FS) *crashfs.FS {
+	flat := crashfs.New()
+	for name, b := range filesOf(fs) {
+		must(flat.WriteFile(path.Join(storeDir, name), b))
+	}
+	return flat
+}
+
+// tipOf gives the last segment of an undamaged log.
+func tipOf(files map[string][]byte) (tip segment, ok bool) {
+	for name, b := range files {
+		if kindOf(name) != "segment" {
+			continue
+		}
+		s, used := parseSegment(name, b)
+		if used && (!ok || s.ordinal > tip.ordinal || s.ordinal == tip.ordinal && s.number > tip.number) {
+			tip, ok = s, true
+		}
+	}
+	return tip, ok
+}

@@ -113,12 +113,14 @@ func decodeHeader(name string, number ids.FileNum, b []byte) (header, error) {
 	fileBytes := binary.LittleEndian.Uint64(b[headerFileBytes:])
 	prevEnd := binary.LittleEndian.Uint64(b[headerPrevEnd:])
 	switch {
-	case h.number != number:
+	case h.number != number || number == 0: // 0 stands for "no segment before"
 		return header{}, errs.Corruptf(name, headerNumber, "the file holds segment %d", h.number)
 	case fileBytes < headerBytes || fileBytes > maxFileBytes || prevEnd > maxFileBytes:
 		return header{}, errs.Corruptf(name, headerFileBytes, "file length %d or end %d of the segment before is impossible", fileBytes, prevEnd)
 	case h.firstLSN <= h.prevLSN:
 		return header{}, errs.Corruptf(name, headerFirstLSN, "first LSN %d does not follow %d", h.firstLSN, h.prevLSN)
+	case h.previous == number:
+		return header{}, errs.Corruptf(name, headerPrevious, "segment %d follows itself", number)
 	case h.ordinal == 0 || (h.ordinal == 1) != (h.previous == 0) || (h.previous == 0) != (prevEnd == 0) || h.previous != 0 && prevEnd < headerBytes:
 		return header{}, errs.Corruptf(name, headerPrevious, "segment %d of the chain follows file %d at %d", h.ordinal, h.previous, prevEnd)
 	}

@@ -24,7 +24,8 @@ type Options struct {
 	// CacheBytes is the memory for table blocks, shared by all forks. Default
 	// 256 MiB.
 	CacheBytes int64
-	// MaxOpenFiles bounds the table files held open. Default 256.
+	// MaxOpenFiles bounds the table files held open. Default 256, or half of the
+	// descriptors that the process may have if that is less.
 	MaxOpenFiles int
 	// SegmentBytes is the length that log segments are preallocated to. Default
 	// 16 MiB.
@@ -57,7 +58,7 @@ func (o *Options) withDefaults() Options {
 	}
 	setDefault(&out.MemtableBytes, 64<<20)
 	setDefault(&out.CacheBytes, 256<<20)
-	setDefault(&out.MaxOpenFiles, 256)
+	setDefault(&out.MaxOpenFiles, min(256, max(1, vfs.MaxDescriptors()/2)))
 	setDefault(&out.SegmentBytes, 16<<20)
 	setDefault(&out.TableBytes, 32<<20)
 	setDefault(&out.BlockBytes, 16<<10)

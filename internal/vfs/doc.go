@@ -22,7 +22,8 @@
 //
 // Files, in reading order: vfs.go (the interface), os.go (the operating
 // system), os_linux.go and os_other.go (what only some systems can do),
-// lock_flock.go and lock_other.go (the lock on a store).
+// lock_flock.go and lock_other.go (the lock on a store), descriptors_unix.go and
+// descriptors_other.go (how many files may be open).
 //
 // Beside it: crashfs keeps files in memory and loses power, faultfs makes the
 // Nth call fail, vfstest is the test that every implementation passes.

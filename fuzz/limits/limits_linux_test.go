@@ -1,0 +1,5 @@
+package limits
+
+import "testing"
+
+func TestMoreTablesThanDescriptors(t *testing.T) { inChild(t, "descriptors") }

@@ -18,15 +18,14 @@ type deed struct {
 	ends  bool // it closes the store
 }
 
-// party is who comes to the points of a deed, where it is somebody of whom there
-// is one at a time.
+// party is who comes to the points of a deed, if there is only one of them.
 type party uint8
 
 const (
 	anybody      party = iota
 	job                // whoever holds the lock for work that the caller does itself
-	memoryWorker       //
-	mergeWorker        //
+	memoryWorker
+	mergeWorker
 )
 
 // stores is a set of kinds of store, those that a deed works on.

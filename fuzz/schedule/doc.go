@@ -19,9 +19,9 @@
 //     left; the image holds one prefix of all that was done (run.go, world.go).
 //
 // The test lists the pairs that cannot come about, and why. Trials beside it hold
-// goroutines at points that a seed chooses, and look whether work
-// that is due is done without a further call.
+// goroutines at points that a seed chooses (explore.go), and look whether work
+// that is due is done without a further call (wakeup.go).
 //
 // Files in reading order: world.go, actor.go, ground.go, watcher.go, quiet.go,
-// deed.go, run.go, pair.go, trial.go.
+// deed.go, run.go, pair.go, catch.go, explore.go, wakeup.go, trial.go.
 package schedule

@@ -11,6 +11,10 @@ import (
 func Trials() []fuzz.Trial {
 	return []fuzz.Trial{
 		{Name: "schedule-pair", Run: somePair, Sometimes: map[string]int{"pairs forced, through": 20}},
+		{Name: "schedule-random", Run: explore, Sometimes: map[string]int{
+			"random schedules, manual": 5, "random schedules, tight": 5, "random schedules, roomy": 5, "goroutines held": 200, "images": 10,
+		}},
+		{Name: "schedule-wake-up", Run: someWakeup, Sometimes: map[string]int{"wake-ups": len(wakeups)}},
 	}
 }
 

@@ -121,6 +121,22 @@ func (w *watcher) open(gates ...points.Point) {
 	}
 }
 
+// shut makes everybody wait at a gate from now on.
+func (w *watcher) shut(gate points.Point) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gates[gate] == nil {
+		w.gates[gate] = make(chan struct{})
+	}
+}
+
+// turns is how many the workers have begun.
+func (w *watcher) turns() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passed[points.MemoryTurn] + w.passed[points.MergeTurn]
+}
+
 // story is which goroutine came to which point, in order; of a long one the end.
 func (w *watcher) story() string {
 	w.mu.Lock()

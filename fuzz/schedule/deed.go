@@ -22,8 +22,8 @@ type deed struct {
 type party uint8
 
 const (
-	anybody      party = iota
-	job                // whoever holds the lock for work that the caller does itself
+	anybody party = iota
+	job           // whoever holds the lock for work that the caller does itself
 	memoryWorker
 	mergeWorker
 )

@@ -4,6 +4,7 @@ import (
 	"github.com/tinedb/tine/fuzz"
 	"github.com/tinedb/tine/fuzz/churn"
 	"github.com/tinedb/tine/fuzz/golden"
+	"github.com/tinedb/tine/fuzz/repair"
 )
 
 // trials gives those of all packages. A package with trials adds a line here.
@@ -12,5 +13,6 @@ func trials() []fuzz.Trial {
 	all = append(all, fuzz.Trials()...)
 	all = append(all, churn.Trials()...)
 	all = append(all, golden.Trials()...)
+	all = append(all, repair.Trials()...)
 	return all
 }

@@ -36,6 +36,8 @@
 //
 // Read the files in this order: store.go, batch.go, fork.go, snapshot.go, view.go,
 // read.go, iter.go, publish.go, flush.go, compact.go, background.go, settle.go,
-// open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go, verify.go, stats.go,
+// open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go,
+// checkrun.go, checkfiles.go, checkalone.go, checkreach.go, checkdeep.go, checkcontent.go,
+// checkplain.go, repair.go, verify.go, stats.go,
 // options.go, limits.go, errors.go.
 package engine

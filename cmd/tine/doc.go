@@ -16,6 +16,6 @@
 //
 // Files in reading order: main.go, run.go, exit.go, usage.go, open.go, text.go,
 // confirm.go, progress.go; then the verbs: get.go, put.go, del.go, scan.go,
-// fork.go, forklist.go, forktree.go, snapshot.go, import.go, export.go, check.go,
+// fork.go, forklist.go, forktree.go, snapshot.go, import.go, export.go, check.go, checktext.go,
 // dump.go, stats.go, demo.go. TREE.md describes what import stores.
 package main

@@ -14,7 +14,6 @@ import (
 // What 100 000 forks may cost. A fork is one record of constant size in the log, one
 // edit in the manifest, and in memory a record in the tree and a handle.
 const (
-	manyForks      = 100_000
 	baseRows       = 1000
 	heapPerFork    = 1000     // bytes, with a handle that has been read through
 	diskPerFork    = 200      // bytes, log and manifest together, preallocated space apart
@@ -24,6 +23,9 @@ const (
 	syncedEvery    = 1000     // one acknowledgement in so many is durable
 	resampledEvery = 97       // one fork in so many is compared again after a reopen
 )
+
+// forks is how many forks there are.
+func (m *many) forks() int { return 100_000 / part() }
 
 func forkName(i int) string { return fmt.Sprintf("agent-%06d", i) }
 
@@ -71,7 +73,7 @@ func ManyForks(dir string, counts *fuzz.Counts) error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	counts.Add("MiB held from the system at most", int(m.memory.most>>20))
+	m.memory.note(counts)
 	return nil
 }
 
@@ -120,7 +122,7 @@ func sync(i int) []engine.WriteOption {
 }
 
 func (m *many) make() error {
-	for i := range manyForks {
+	for i := range m.forks() {
 		name := engine.MainFork
 		if p := parentOf(i); p >= 0 {
 			name = forkName(p)
@@ -144,16 +146,16 @@ func (m *many) make() error {
 			}
 		}
 	}
-	m.counts.Add("forks made", manyForks)
+	m.counts.Add("forks made", m.forks())
 	return m.store.Settle()
 }
 
 // readAll reads a shared row and the fork's own through every fork.
 func (m *many) readAll() error {
-	if st := m.store.Stats(); st.Forks != manyForks+1 {
-		return fmt.Errorf("the store counts %d forks, want %d", st.Forks, manyForks+1)
+	if st := m.store.Stats(); st.Forks != m.forks()+1 {
+		return fmt.Errorf("the store counts %d forks, want %d", st.Forks, m.forks()+1)
 	}
-	for i := range manyForks {
+	for i := range m.forks() {
 		f, err := m.store.Fork(forkName(i))
 		if err != nil {
 			return err
@@ -177,7 +179,7 @@ func (m *many) readAll() error {
 			}
 		}
 	}
-	m.counts.Add("forks read", manyForks)
+	m.counts.Add("forks read", m.forks())
 	return nil
 }
 
@@ -200,11 +202,11 @@ func (m *many) count(f *engine.Fork, rows int, own bool) error {
 // measure bounds what the forks cost, in memory and on disk.
 func (m *many) measure() error {
 	heap := heapInUse()
-	m.counts.Add("heap bytes a fork", int(heap-m.empty)/manyForks)
-	if heap > m.empty+manyForks*heapPerFork {
+	m.counts.Add("heap bytes a fork", int(heap-m.empty)/m.forks())
+	if heap > m.empty+uint64(m.forks())*heapPerFork {
 		return fmt.Errorf("%d bytes of memory are in use, %d without forks", heap, m.empty)
 	}
-	return m.disk("with all forks", diskAtRest+manyForks*diskPerFork)
+	return m.disk("with all forks", diskAtRest+int64(m.forks())*diskPerFork)
 }
 
 // disk bounds the length of all files together.
@@ -237,7 +239,7 @@ func (m *many) reopen() error {
 }
 
 func (m *many) dropAll() error {
-	for n, i := range rand.New(rand.NewPCG(1, 13)).Perm(manyForks) {
+	for n, i := range rand.New(rand.NewPCG(1, 13)).Perm(m.forks()) {
 		f, err := m.store.Fork(forkName(i))
 		if err != nil {
 			return err
@@ -251,7 +253,7 @@ func (m *many) dropAll() error {
 			}
 		}
 	}
-	m.counts.Add("forks dropped", manyForks)
+	m.counts.Add("forks dropped", m.forks())
 	return nil
 }
 

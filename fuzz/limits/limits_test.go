@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 // is there for.
 func inChild(t *testing.T, name string, environment ...string) {
 	t.Helper()
+	if testing.Short() {
+		environment = append(environment, partVariable+"=5")
+	}
 	out, err := startChild(name, t.TempDir(), nil, environment...)
 	require.NoError(t, err, out)
 	t.Logf("met:\n%s", out)

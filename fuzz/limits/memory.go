@@ -46,7 +46,7 @@ func LittleMemory(dir string, counts *fuzz.Counts) error {
 	if err := l.memory.look(); err != nil {
 		return fmt.Errorf("merge: %w", err)
 	}
-	counts.Add("MiB held from the system at most", int(l.memory.most>>20))
+	l.memory.note(counts)
 	if err := l.store.Verify(); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (l *little) load() error {
 		}
 		l.forks = append(l.forks, f)
 	}
-	l.rows = loadBytes / rowBytes / loadForks
+	l.rows = loadBytes / rowBytes / loadForks / part()
 	order := rand.New(rand.NewPCG(2, 14)).Perm(l.rows)
 	for n, row := range order {
 		for i, f := range l.forks {
@@ -91,7 +91,7 @@ func (l *little) load() error {
 			}
 		}
 	}
-	l.counts.Add("MiB written", loadBytes>>20)
+	l.counts.Add("MiB written", l.rows*loadForks*rowBytes>>20)
 	return nil
 }
 

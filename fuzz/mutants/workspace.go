@@ -11,9 +11,9 @@ import (
 )
 
 // workspace is a copy of the module in which mutants are tried, one at a time.
+// What happens to the module meanwhile does not matter.
 type workspace struct {
-	root  string // the module
-	dir   string // the copy
+	dir   string
 	sound map[test]time.Duration
 }
 
@@ -22,7 +22,7 @@ func newWorkspace(root string) (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{root: root, dir: dir, sound: map[test]time.Duration{}}
+	w := &workspace{dir: dir, sound: map[test]time.Duration{}}
 	if err := copyModule(root, dir); err != nil {
 		w.remove()
 		return nil, err
@@ -35,13 +35,10 @@ func (w *workspace) remove() { _ = os.RemoveAll(w.dir) }
 // mutate applies a mutant to the copy. restore takes it back; it must be called
 // in any case.
 func (w *workspace) mutate(m mutant) (restore func() error, err error) {
+	before := map[string][]byte{}
 	restore = func() error {
-		for _, e := range m.edits {
-			data, err := os.ReadFile(filepath.Join(w.root, e.name))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(w.dir, e.name), data, 0o644)
-			}
-			if err != nil {
+		for name, text := range before {
+			if err := os.WriteFile(name, text, 0o644); err != nil {
 				return fmt.Errorf("restore: %w", err)
 			}
 		}
@@ -57,6 +54,7 @@ func (w *workspace) mutate(m mutant) (restore func() error, err error) {
 		if err != nil {
 			return restore, err
 		}
+		before[name] = text
 		if err := os.WriteFile(name, []byte(changed), 0o644); err != nil {
 			return restore, err
 		}

@@ -57,7 +57,7 @@ type Problem struct {
 // says what may be wrong, not what is.
 type Damage struct {
 	Name string  // a snapshot's with an @ before it
-	Keys []Range // disjoint, in order; a nil bound is none
+	Keys []Range // disjoint, in order; a nil bound is none; not to be changed
 }
 
 // Place is an offset in a file of the store.
@@ -129,7 +129,7 @@ func newChecker(dir string, o CheckOptions) (*checker, error) {
 	s := &Store{dir: dir, opts: (&Options{ReadOnly: true, FS: o.FS}).withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
 	s.mu.views = map[*view]struct{}{}
-	c := &checker{s: s, level: o.Level, report: &CheckReport{}, scanSlack: scanSlack}
+	c := &checker{s: s, level: o.Level, report: &CheckReport{}, scanSlack: scanSlack, known: map[problemKey]int{}}
 	if _, err := s.inspect(); err != nil && !errors.Is(err, ErrCorrupt) {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
@@ -157,13 +157,22 @@ func (c *checker) problem(err error) *Problem {
 	return c.add(Problem{File: ce.File, Offset: ce.Offset, Text: ce.Err.Error(), Forks: ce.Forks})
 }
 
-// add puts a problem into the report, once.
+// add puts a problem into the report, once. The pointer is good until the next
+// call.
 func (c *checker) add(p Problem) *Problem {
-	for i := range c.report.Problems {
-		if q := &c.report.Problems[i]; q.File == p.File && q.Offset == p.Offset && q.Text == p.Text {
-			return q
-		}
+	key := problemKey{p.File, p.Offset, p.Text}
+	at, twice := c.known[key]
+	if !twice {
+		at = len(c.report.Problems)
+		c.known[key] = at
+		c.report.Problems = append(c.report.Problems, p)
 	}
-	c.report.Problems = append(c.report.Problems, p)
-	return &c.report.Problems[len(c.report.Problems)-1]
+	return &c.report.Problems[at]
+}
+
+// problemKey tells problems apart.
+type problemKey struct {
+	file   string
+	offset int64
+	text   string
 }

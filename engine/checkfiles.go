@@ -62,12 +62,13 @@ func (c *checker) checkNumber(name string, kind ids.FileKind, num ids.FileNum) {
 
 // stateNames tells whether a table of the manifest lies in that file.
 func (c *checker) stateNames(num ids.FileNum) bool {
-	for _, m := range c.state.Tables {
-		if m.File == num {
-			return true
+	if c.named == nil {
+		c.named = map[ids.FileNum]bool{}
+		for _, m := range c.state.Tables {
+			c.named[m.File] = true
 		}
 	}
-	return false
+	return c.named[num]
 }
 
 // checkTables compares the length of each table file with the tables that should

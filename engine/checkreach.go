@@ -130,27 +130,53 @@ func (r *reach) through(table ids.TableID) []string {
 	return names
 }
 
-// damage sums the problems up for each fork and snapshot.
+// damage sums the problems up for each fork and snapshot. Those above the same
+// bad tables share their ranges, so that a damaged base of many forks costs once.
 func (c *checker) damage() []Damage {
-	if len(c.report.Problems) == 0 {
+	if len(c.report.Problems) == 0 || c.state == nil {
 		return nil
 	}
-	hit := map[string][]Range{}
+	tables := map[ids.TableID][]Range{}
+	others := map[string][]Range{} // by name
 	for i := range c.report.Problems {
 		p := &c.report.Problems[i]
+		keys := Range{}
+		if p.Keys != nil {
+			keys = *p.Keys
+		}
+		if p.table != 0 {
+			tables[p.table] = append(tables[p.table], keys)
+			continue
+		}
 		for _, name := range p.Forks {
-			keys := p.Keys
-			if keys == nil {
-				keys = &Range{}
-			}
-			hit[name] = append(hit[name], *keys)
+			others[name] = append(others[name], keys)
 		}
 	}
-	out := make([]Damage, 0, len(hit))
-	for name, keys := range hit {
-		out = append(out, Damage{Name: name, Keys: mergeRanges(keys)})
+	r := c.reached()
+	nodes := make([][]Range, len(r.nodes))
+	for i, n := range r.nodes {
+		if older, known := r.at[n.older]; known && older < i {
+			nodes[i] = nodes[older]
+		}
+		for _, t := range n.tables {
+			if own := tables[t]; len(own) > 0 {
+				nodes[i] = mergeRanges(slices.Concat(nodes[i], own))
+			}
+		}
 	}
-	slices.SortFunc(out, func(a, b Damage) int { return compareNames(a.Name, b.Name) })
+	var out []Damage
+	for _, e := range r.entries {
+		var keys []Range
+		if i, known := r.at[e.top]; known {
+			keys = nodes[i]
+		}
+		if own := others[e.name]; len(own) > 0 {
+			keys = mergeRanges(slices.Concat(keys, own))
+		}
+		if len(keys) > 0 {
+			out = append(out, Damage{Name: e.name, Keys: keys})
+		}
+	}
 	return out
 }
 

@@ -26,7 +26,9 @@ type checker struct {
 	level  CheckLevel
 	report *CheckReport
 
-	scanSlack uint64 // see contentsOf
+	known     map[problemKey]int   // where a problem stands in the report
+	named     map[ids.FileNum]bool // files that the manifest names; made when first asked for
+	scanSlack uint64               // see contentsOf
 
 	state    *manifest.State // nil: the manifest cannot be read
 	manifest manifest.Info

@@ -74,8 +74,17 @@ func run(seed uint64, counts *fuzz.Counts) error {
 	return nil
 }
 
-// image is what a dead process leaves or, less often, a power loss.
+// image is what a dead process leaves or, less often, a power loss. In some of them
+// another process has begun to open the store, and has died as well.
 func image(disk *crashfs.FS, rng *rand.Rand) *crashfs.FS {
+	if rng.IntN(3) == 0 {
+		disk = disk.AfterKill()
+		disk.KillAt(1 + rng.IntN(12))
+		if s, err := engine.Open(storeDir, options(disk)); err == nil {
+			disk.Kill()
+			_ = s.Close()
+		}
+	}
 	if rng.IntN(4) == 0 {
 		return disk.PowerLoss(rng)
 	}

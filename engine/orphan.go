@@ -7,6 +7,7 @@ import (
 	"path"
 
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -44,6 +45,7 @@ func (s *Store) removeOrphans(rec *wal.Recovered) error {
 		if !orphan {
 			continue
 		}
+		s.opts.Schedule.Reach(schedule.OrphanRemoving)
 		if err := s.fs.Remove(path.Join(s.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove orphan %s: %w", name, err)
 		}

@@ -21,7 +21,7 @@ func Trials() []fuzz.Trial {
 // somePair tries a pair that the seed chooses, in all its orders, with a crash.
 func somePair(seed uint64, counts *fuzz.Counts) error {
 	rng := rand.New(rand.NewPCG(seed, 11))
-	p := pair{points.Point(rng.IntN(int(points.Points))), points.Point(rng.IntN(int(points.Points)))}
+	p := pair{points.Point(rng.IntN(int(points.OrphanRemoving))), points.Point(rng.IntN(int(points.OrphanRemoving)))}
 	_, err := p.force(counts, rng.Uint64()|1, true)
 	return err
 }

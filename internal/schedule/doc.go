@@ -60,6 +60,8 @@
 //	CloseStopped        no job runs any more                   the logs are closed                 the close, jobs
 //	CloseEnding         all but the directory's lock is given  that is given back                  the close, jobs
 //	                    back
+//	OrphanRemoving      an open knows a file that nothing      it is unlinked                      the open: nobody else has the store
+//	                    names
 //
 // Files in reading order: point.go, schedule.go.
 package schedule

@@ -47,6 +47,7 @@ const (
 	CloseBegun
 	CloseStopped
 	CloseEnding
+	OrphanRemoving
 
 	Points // how many there are
 )
@@ -58,6 +59,7 @@ var names = [Points]string{
 	"MergePlaced", "ReclaimSyncing", "ReclaimPicked", "ReclaimUnlinking", "TrimPlaced", "LogWriting", "LogSyncing",
 	"LogSynced", "LogRotating", "LogTrimming", "ManifestWriting", "ManifestSynced", "RewriteBegun", "RewriteCopied",
 	"RewriteSwapping", "RewriteSwapped", "MemoryTurn", "MergeTurn", "CloseBegun", "CloseStopped", "CloseEnding",
+	"OrphanRemoving",
 }
 
 func (p Point) String() string { return names[p] }

@@ -97,6 +97,7 @@ func FuzzCaps(f *testing.F) {
 func FuzzRows(f *testing.F) {
 	f.Add([]byte("\x01a\x03\x11b\x00\x22cd\xff\x00\x05"), uint16(1))
 	f.Add([]byte("\x08abcdefgh\x10\x81i\x20\x81j\x7f\x91\x00\x10\x91\x00\xff"), uint16(0))
+	f.Add([]byte("\x08abcdefgh\x10\x08icdefghi\x10\x08kcdefghi\xff"), uint16(1)) // short separators
 	f.Add(bytes.Repeat([]byte("\x03xyz\xfe\x21\xff\x01\x33\x00\x00\x00\x00"), 9), uint16(300))
 	f.Fuzz(func(t *testing.T, script []byte, blockBytes uint16) {
 		if len(script) > 2000 {

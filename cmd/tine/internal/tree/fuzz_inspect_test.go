@@ -19,6 +19,9 @@ func FuzzInspect(f *testing.F) {
 	f.Add([]byte("dir"), []byte("dir/file"), []byte("dir/link"), uint8(0b010010), false)
 	f.Add([]byte("/etc/passwd"), []byte("a//b"), []byte("a/./b"), uint8(0), false)
 	f.Add([]byte(""), []byte("\x00"), []byte("a\\..\\b"), uint8(0), true)
+	for _, bad := range []string{"..", "../c", "b/../../c", "/c", "b//c", "c/", ".", "b\x00c"} {
+		f.Add([]byte("a"), []byte(bad), []byte("d"), uint8(0), false)
+	}
 	f.Fuzz(func(t *testing.T, a, b, c []byte, kinds uint8, bare bool) {
 		type row struct{ key, value []byte }
 		var rows []row
@@ -60,6 +63,7 @@ func FuzzInspect(f *testing.F) {
 			}
 			items++
 			require.True(t, filepath.IsLocal(string(path)), "%q", path)
+			require.Equal(t, filepath.ToSlash(filepath.Clean(string(path))), string(path), "one spelling")
 			require.NotContains(t, string(path), "\x00")
 			e, _, err := Parse(r.value)
 			require.NoError(t, err)

@@ -46,10 +46,15 @@
 //
 // Bugs that were tried and are none, because something else makes them harmless:
 //
-//   - Recovery does not fsync the segments that it has read. What it needs of them
-//     and no sync mark vouches for is copied into the fresh segment, which is
-//     fsynced, and every segment before the last was durable before its successor
-//     got a header.
+//   - Recovery does not fsync the segments that it has read. What it needs of the
+//     last one and no sync mark vouches for is copied into the fresh segment, which
+//     is fsynced; if not even that one's header is vouched for, the fresh segment
+//     takes its place. And every segment before the last was durable before its
+//     successor got a header.
+//   - An open gives out LSNs again that a crash has taken back. No durable byte
+//     speaks of a record that was not durable, and no replay reads behind a seal.
+//   - A flush installs its tables in a node that nobody holds any more. The next
+//     step takes the node apart, and the tables with it: work for nothing.
 //
 // Files in reading order: main.go, mutant.go, choose.go, workspace.go, patch.go,
 // trial.go (one test, and what its end means).

@@ -68,6 +68,15 @@ func TestEverySectorAndRange(t *testing.T) {
 	})
 }
 
+func TestEveryPartInAnothersPlace(t *testing.T) {
+	counts := fuzz.NewCounts()
+	closed, killed, _ := specimens(t)
+	require.NoError(t, closed.Run(closed.EveryPart(), 1, counts))
+	require.NoError(t, killed.Run(killed.EveryPart(), 1, counts))
+	t.Logf("met:\n%s", counts)
+	require.Empty(t, counts.Missing(map[string]int{"damage: part in another's place": 50, "table: error at read": 50}))
+}
+
 func TestEveryFile(t *testing.T) {
 	counts := fuzz.NewCounts()
 	closed, killed, again := specimens(t)

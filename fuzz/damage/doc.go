@@ -26,6 +26,6 @@
 // No case may take for ever or allocate more than 64 MiB.
 //
 // Files in reading order: case.go, specimen.go, build.go, script.go, segment.go,
-// footprint.go, reading.go, judge.go, bytes.go, sectors.go, files.go, random.go,
-// run.go, trial.go.
+// footprint.go, reading.go, judge.go, bytes.go, sectors.go, parts.go, files.go,
+// random.go, run.go, trial.go.
 package damage

@@ -29,6 +29,7 @@ func script() []any {
 		put("main", "k1", 70, lazy), put("main", "k2", 90, lazy), put("main", "k3", 70, lazy), put("main", "k4", 90, lazy),
 		ops.Op{Kind: ops.Snapshot, Fork: "main", Name: "first"},
 		put("main", "k2", 60, lazy), put("main", "k5", 80, false),
+		put("main", "twin0", 260, lazy), put("main", "twin1", 260, lazy), put("main", "twin2", 260, false),
 		moment,
 		ops.Op{Kind: ops.Flush},
 		ops.Op{Kind: ops.Reopen},
@@ -38,6 +39,8 @@ func script() []any {
 		ops.Op{Kind: ops.Fork, Fork: "child", Name: "grand", NoSync: lazy},
 		put("grand", "k1", 60, lazy), ops.Op{Kind: ops.Delete, Fork: "grand", Key: "k4", NoSync: lazy},
 		ops.Op{Kind: ops.Fork, Fork: "main", Name: "doomed", NoSync: lazy},
+		// Blocks as long as those of the same keys in an older table.
+		put("grand", "twin0", 260, lazy), put("grand", "twin1", 260, lazy), put("grand", "twin2", 260, lazy),
 		put("doomed", "k9", 60, lazy), put("main", "k7", 60, false),
 		ops.Op{Kind: ops.Flush},
 		moment,

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
 )
 
 // loseSome drops somebody, if enough live: hardly ever the newest.
@@ -69,10 +70,12 @@ func (r *run) drop(f *fork) error {
 	}
 	f.dropped = true
 	r.live = slices.DeleteFunc(r.live, func(o *fork) bool { return o == f })
+	var err error
 	if r.rng.IntN(20) == 0 {
-		return f.gone()
+		err = f.gone()
 	}
-	return nil
+	f.handle, f.contents = nil, model.Contents{} // descendants keep f, and a handle keeps its store
+	return err
 }
 
 // dropSubtree drops a fork and all that descend from it, parents first or last.

@@ -14,7 +14,8 @@ const (
 	rowOverhead   = 64
 	tableOverhead = 1 << 10
 	maxPathNodes  = 33
-	heapSlack     = 6 << 20 // timers hold a store for some seconds after its Close
+	heapSlack     = 2 << 20
+	heapOfTimers  = 4 << 20 // they hold a store with background work for some seconds after its Close
 	heapPerTable  = 1 << 10 // of the most tables that there were: maps do not shrink
 )
 
@@ -66,6 +67,9 @@ func (r *run) end(heapBefore uint64) error {
 			return err
 		}
 		inMemory = 2 * uint64(disk.tableBytes+disk.segmentBytes+disk.manifestBytes)
+	}
+	if !r.options.Manual {
+		inMemory += heapOfTimers
 	}
 	if heap := heapBytes(); heap > heapBefore+inMemory+heapSlack+heapPerTable*uint64(r.mostTables) {
 		return fmt.Errorf("%d bytes of memory are in use, before the first cycle it were %d", heap, heapBefore)

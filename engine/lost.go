@@ -20,10 +20,12 @@ var errTableMissing = errors.New("the file is missing")
 // whose bytes cannot all be there. As with any damage to a table, that is for
 // those who read it: the store opens, and other forks read on.
 //
-// It is an error if files are missing while there are others that the manifest
-// does not name. Then the manifest may be an old one, from before a merge that
-// replaced those by these, and to write on would be to lose these as well.
-func measureTables(fsys vfs.FS, dir string, tree *forktree.Tree, state *manifest.State) (lost []error, err error) {
+// Where files are missing while there are others that the manifest does not name,
+// the manifest may be an old one, from before a merge that replaced those by these,
+// and to write on would be to lose these as well. So that is an error, unless the
+// store is opened to be read.
+func (s *Store) measureTables(tree *forktree.Tree, state *manifest.State) (lost []error, err error) {
+	fsys, dir := s.fs, s.dir
 	var missing error
 	for _, t := range tree.Tables() {
 		size, err := checkTableFile(fsys, dir, t.Meta)
@@ -38,7 +40,7 @@ func measureTables(fsys vfs.FS, dir string, tree *forktree.Tree, state *manifest
 		}
 		tree.SetFileBytes(t.Meta.File, size)
 	}
-	if missing == nil {
+	if missing == nil || s.opts.ReadOnly {
 		return lost, nil
 	}
 	named := map[ids.FileNum]bool{}
@@ -51,7 +53,8 @@ func measureTables(fsys vfs.FS, dir string, tree *forktree.Tree, state *manifest
 	}
 	for _, name := range names {
 		if kind, num := ids.ParseFileName(name); kind == ids.FileTable && !named[num] {
-			return nil, fmt.Errorf("%w; and the manifest does not name %s: it may be an old one", missing, name)
+			return nil, fmt.Errorf("%w; and the manifest does not name %s, so that it may be an old one: "+
+				"bring the missing file back, open the store to read it, or move %s elsewhere to go on without both", missing, name, name)
 		}
 	}
 	return lost, nil

@@ -50,6 +50,17 @@ func TestALostTableHitsOnlyTheForksAboveIt(t *testing.T) {
 			if name == "a file is missing" {
 				_, err := engine.Open("/db", small(disk))
 				require.ErrorIs(t, err, engine.ErrCorrupt, "the manifest may be an old one")
+				require.ErrorContains(t, err, "move 999999.sst elsewhere")
+				o := small(disk)
+				o.ReadOnly = true
+				s, err := engine.Open("/db", o)
+				require.NoError(t, err, "to read what is there does no harm")
+				_, err = fork(t, s, "hit").Get([]byte("b"))
+				require.ErrorIs(t, err, engine.ErrCorrupt)
+				v, err := fork(t, s, engine.MainFork).Get([]byte("a"))
+				require.NoError(t, err)
+				require.Equal(t, "base", string(v))
+				require.NoError(t, s.Close())
 				require.NoError(t, disk.Remove(stray))
 			}
 

@@ -14,7 +14,6 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
-	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/sstable"
 	"github.com/tinedb/tine/wal"
@@ -183,7 +182,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	rec, tree, lost, err := rebuild(s.fs, s.dir, loaded)
+	rec, tree, lost, err := s.rebuild(loaded)
 	if err != nil {
 		return err
 	}
@@ -274,9 +273,9 @@ func (s *Store) markDelay() time.Duration {
 
 // rebuild reads the log over the manifest's state and builds the tree. It changes
 // nothing on disk, and leaves state as it is. For lost, see measureTables.
-func rebuild(fsys vfs.FS, dir string, state *manifest.State) (rec *wal.Recovered, tree *forktree.Tree, lost []error, err error) {
+func (s *Store) rebuild(state *manifest.State) (rec *wal.Recovered, tree *forktree.Tree, lost []error, err error) {
 	r := newReplay(state)
-	rec, err = wal.Replay(fsys, dir, state.Trimmed, r.record)
+	rec, err = wal.Replay(s.fs, s.dir, state.Trimmed, r.record)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -287,7 +286,7 @@ func rebuild(fsys vfs.FS, dir string, state *manifest.State) (rec *wal.Recovered
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if lost, err = measureTables(fsys, dir, tree, state); err != nil {
+	if lost, err = s.measureTables(tree, state); err != nil {
 		return nil, nil, nil, err
 	}
 	return rec, tree, lost, nil

@@ -117,7 +117,7 @@ func fill(seed uint64, counts *fuzz.Counts) (err error) {
 		rounds = episodesInBackground
 	}
 	for i := range rounds {
-		d.cause = causes[(int(seed/4)*rounds+i)%len(causes)]
+		d.cause = causes[(seed/4%uint64(len(causes))*uint64(rounds)+uint64(i))%uint64(len(causes))]
 		if err := d.episode(); err != nil {
 			return fmt.Errorf("episode %d, operation %d, full: %s: %w", i, d.n, d.cause.name, err)
 		}

@@ -254,7 +254,7 @@ func (r *run) compareFiles(flushed bool) error {
 
 func (r *run) level() engine.CheckLevel {
 	if r.rng.IntN(4) == 0 {
-		return engine.CheckFull
+		return engine.CheckDeep
 	}
 	return engine.CheckQuick
 }

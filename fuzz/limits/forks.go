@@ -290,7 +290,7 @@ func (m *many) rest() error {
 
 // clean examines a store that is closed.
 func clean(dir string) error {
-	report, err := engine.Check(dir, engine.CheckOptions{})
+	report, err := engine.Check(dir, engine.CheckOptions{Level: engine.CheckDeep})
 	if err != nil {
 		return err
 	}

@@ -207,7 +207,7 @@ func (d *full) open() error {
 }
 
 func (d *full) check() error {
-	report, err := engine.Check("store", engine.CheckOptions{FS: d.disk})
+	report, err := engine.Check("store", engine.CheckOptions{Level: engine.CheckDeep, FS: d.disk})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ func trials() []fuzz.Trial {
 	all = append(all, churn.Trials()...)
 	all = append(all, limits.Trials()...)
 	all = append(all, golden.Trials()...)
+	all = append(all, limits.Trials()...)
 	all = append(all, repair.Trials()...)
 	return all
 }

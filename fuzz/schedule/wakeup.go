@@ -21,7 +21,7 @@ type wakeup struct {
 	done  func(before, now engine.Stats) bool
 }
 
-func fewerFiles(before, now engine.Stats) bool { return now.Files < before.Files }
+func fewerFiles(before, now engine.Stats) bool { return now.FilesRemoved > before.FilesRemoved }
 
 func merged(before, now engine.Stats) bool { return now.Merges+now.Joins > before.Merges+before.Joins }
 
@@ -70,14 +70,15 @@ var wakeups = []wakeup{
 	{name: "runs between which a branch point is gone are merged, when it goes after the merge worker has looked", on: workers,
 		ready: func(_ *run, a *actor) error {
 			return a.times(5, func(n int) error {
-				return errors.Join(a.put(300, false, a.own("w")), a.fork(a.own("w"), fmt.Sprintf("point%d", n), false), a.w.store.Flush())
+				point := fmt.Sprintf("point%d", n) // its own node holds the branch point until it is taken apart
+				return errors.Join(a.put(300, false, a.own("w")), a.fork(a.own("w"), point, false), a.put(60, false, point), a.w.store.Flush())
 			})
 		},
 		do: func(r *run, a *actor) error {
 			r.watch.shut(points.MemoryTurn)
 			err := a.times(5, func(n int) error { return a.drop(fmt.Sprintf("point%d", n), false) })
 			if err == nil {
-				err = r.settleDown()
+				err = r.calm()
 			}
 			r.watch.open(points.MemoryTurn)
 			return err
@@ -149,6 +150,11 @@ func (r *run) rest() error {
 	if err := r.world.store.Settle(); err != nil {
 		return err
 	}
+	return r.calm()
+}
+
+// calm returns when no worker has begun a turn for a while.
+func (r *run) calm() error {
 	for turns := -1; ; {
 		now := r.watch.turns()
 		if now == turns {

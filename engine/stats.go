@@ -26,7 +26,7 @@ type Stats struct {
 	OpenIterators          int
 	MemtableBytes          int64  // of all memtables and nodes in memory
 	TableBytes             uint64 // of the tables that forks and snapshots need
-	WALBytes               uint64 // of the log's segments on disk
+	WALBytes               uint64 // of the log, where it is written; its segments are preallocated and larger
 	LastLSN                uint64
 	ForksMade              uint64
 	Flushes                uint64 // nodes written from memory to tables

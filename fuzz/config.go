@@ -13,24 +13,26 @@ import (
 type Config struct {
 	Name    string
 	Options engine.Options
+	Readers int // goroutines that read beside the one that does the operations
 }
 
 // Configs are those of the model-based runs.
 func Configs() []Config {
 	return []Config{
-		{"manual, small tables", engine.Options{Manual: true, MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 64 << 10, MaxOpenFiles: 8}},
-		{"manual, one row a block, one block a table", engine.Options{Manual: true, MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}},
-		{"manual, everything in one table, no cache", engine.Options{Manual: true, SegmentBytes: 32 << 10, CacheBytes: 1, MaxOpenFiles: 1}},
-		{"background, 1 KiB memtables", engine.Options{MemtableBytes: 1 << 10, SegmentBytes: 8 << 10, TableBytes: 1 << 10, BlockBytes: 128, CacheBytes: 1 << 10, MaxOpenFiles: 4}},
-		{"background, 4 KiB memtables, one descriptor", engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 8 << 10, BlockBytes: 512, CacheBytes: 1, MaxOpenFiles: 1}},
-		{"background, defaults", engine.Options{SegmentBytes: 1 << 20}},
+		{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 64 << 10, MaxOpenFiles: 8}},
+		{Name: "manual, one row a block, one block a table", Options: engine.Options{Manual: true, MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}},
+		{Name: "manual, everything in one table, no cache", Options: engine.Options{Manual: true, SegmentBytes: 32 << 10, CacheBytes: 1, MaxOpenFiles: 1}},
+		{Name: "background, 1 KiB memtables", Options: engine.Options{MemtableBytes: 1 << 10, SegmentBytes: 8 << 10, TableBytes: 1 << 10, BlockBytes: 128, CacheBytes: 1 << 10, MaxOpenFiles: 4}},
+		{Name: "background, 4 KiB memtables, one descriptor", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 8 << 10, BlockBytes: 512, CacheBytes: 1, MaxOpenFiles: 1}},
+		{Name: "background, 2 KiB memtables, eight readers beside", Readers: 8, Options: engine.Options{MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 8 << 10, MaxOpenFiles: 4}},
+		{Name: "background, defaults", Options: engine.Options{SegmentBytes: 1 << 20}},
 	}
 }
 
 // CrashConfig is that of the runs with crashes: all files small, so that every
 // kind of call comes often.
 func CrashConfig() Config {
-	return Config{"crash", engine.Options{Manual: true, MemtableBytes: 1 << 10, SegmentBytes: 2 << 10, TableBytes: 600, BlockBytes: 128, CacheBytes: 16 << 10, MaxOpenFiles: 4}}
+	return Config{Name: "crash", Options: engine.Options{Manual: true, MemtableBytes: 1 << 10, SegmentBytes: 2 << 10, TableBytes: 600, BlockBytes: 128, CacheBytes: 16 << 10, MaxOpenFiles: 4}}
 }
 
 // Soak is by how much runs are to be longer than usual: TINE_SOAK, 1 if unset.

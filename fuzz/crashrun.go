@@ -17,6 +17,7 @@ type crashes struct {
 	creation bool // images of the making of the store too
 	from     int  // no images before this operation of the list
 	stride   int  // images at every stride-th call
+	closing  int  // of the calls of the close, at every closing-th only; 0: as before
 	single   bool // one image a call, of a kind that is drawn; else a kill, the strictest power loss, and
 	powers   int  // as many power losses that are drawn
 	depth    int  // how many recoveries in a row are crashed again
@@ -30,7 +31,7 @@ type crashes struct {
 // thorough makes images of all kinds at every call: for looking again at a list
 // that has failed.
 func (p crashes) thorough() crashes {
-	p.from, p.stride, p.single, p.powers, p.depth = 0, 1, false, 3, 1
+	p.from, p.stride, p.closing, p.single, p.powers, p.depth = 0, 1, 0, false, 3, 1
 	return p
 }
 
@@ -70,6 +71,7 @@ func (p crashes) runOn(fs *crashfs.FS, list []ops.Op, counts *Counts) error {
 		}
 	}
 	cam.pause(false)
+	cam.thin(p.closing)
 	history.begin("close", nil)
 	if err := d.Close(); err != nil {
 		return err

@@ -3,9 +3,10 @@
 // system, and while the disk fails.
 //
 // It is not the oracle (package model), nor does it make up the operations
-// (package ops). It holds what runs them; the tests beside it choose how many,
-// in which configuration, and demand that the states they are there for were
-// met. TINE_SOAK=20 makes every run twenty times as long.
+// (package ops). It holds what runs them, and the trials: each looks for faults in
+// one way, from a seed. The tests beside it run the trials with fixed seeds and
+// demand that the states they are there for were met; the command soak runs them
+// with fresh seeds for hours. TINE_SOAK=20 makes the tests twenty times as long.
 //
 // The life of one run with crashes:
 //
@@ -20,7 +21,11 @@
 //  4. It crashes some images again within recovery, and goes on writing on others;
 //     at the end the store's own check must find nothing.
 //
-// Files in reading order: driver.go (one operation), noting.go, refusal.go, reading.go,
-// held.go (iterators that live long), history.go, tap.go, image.go, judge.go,
-// config.go, counts.go, failure.go.
+// Files in reading order: trial.go, trials.go, counts.go, config.go. Then what
+// does operations: driver.go (one operation), noting.go, refusal.go, reading.go,
+// held.go (iterators that live long), readers.go (goroutines beside), transcript.go
+// (what was seen, to compare configurations), modelrun.go, resume.go. With crashes:
+// history.go, tap.go, image.go, judge.go, crashrun.go, scripts.go (every short
+// script), crashtrials.go, crowd.go (several clients). With faults: faultrun.go,
+// faulttrials.go. When something is wrong: check.go, failure.go.
 package fuzz

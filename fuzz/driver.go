@@ -35,6 +35,8 @@ type Driver struct {
 	writtenIn map[int]bool // forks written to since the last flush
 	shared    bool         // such a fork was forked since
 
+	beside *readers // nil: nobody reads beside the driver
+
 	openHandles func() int // that the file system knows of; nil: unknown
 
 	// For the tests of the harness itself.
@@ -89,6 +91,7 @@ func (d *Driver) Do(op ops.Op) (err error) {
 	d.counts.Add("operation "+string(op.Kind), 1)
 	d.counts.Add("operations", 1)
 	defer d.seen.end()
+	defer func() { err = errors.Join(err, d.beside.end()) }()
 	if op.Mutates() {
 		return d.mutate(op)
 	}
@@ -104,6 +107,7 @@ func (d *Driver) mutate(op ops.Op) error {
 		d.history.begin(string(op.Kind), &next)
 	}
 	before := d.state
+	d.beside.begin(next)
 	got := d.write(op)
 	d.seen.refused(got)
 	if err := d.agree(op, got, want); err != nil {
@@ -255,7 +259,7 @@ func (d *Driver) observe(op ops.Op) error {
 		err := d.store.Compact()
 		d.noteSwap(err)
 		if err == nil {
-			err = d.store.Verify()
+			err = d.beside.alone(d.verify)
 		}
 		return d.agree(op, err, nil)
 	case ops.Settle:
@@ -269,19 +273,27 @@ func (d *Driver) observe(op ops.Op) error {
 		}
 		return nil
 	case ops.Verify:
-		if err := d.store.Settle(); err != nil {
-			return d.agree(op, err, nil)
-		}
-		return d.agree(op, d.store.Verify(), nil)
+		return d.agree(op, d.beside.alone(d.verify), nil)
 	case ops.Check:
 		return d.agree(op, d.checkAll(), nil)
 	case ops.Reopen:
-		if err := d.Close(); err != nil {
-			return d.agree(op, err, nil)
-		}
-		return d.agree(op, d.open(), nil)
+		return d.agree(op, d.beside.alone(func() error {
+			if err := d.Close(); err != nil {
+				return err
+			}
+			return d.open()
+		}), nil)
 	}
 	return differ(op, "unknown operation")
+}
+
+// verify lets what is due be done, and then demands that references and files are
+// what they should be.
+func (d *Driver) verify() error {
+	if err := d.store.Settle(); err != nil {
+		return err
+	}
+	return d.store.Verify()
 }
 
 // read does a get, a scan or the opening of an iterator, on a fork or snapshot.

@@ -90,6 +90,15 @@ func (c *camera) pause(on bool) {
 	c.paused = on
 }
 
+// thin makes images from now on at every stride-th call only. 0 changes nothing.
+func (c *camera) thin(stride int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if stride > 0 {
+		c.stride = stride
+	}
+}
+
 // count tells what kind of moment the images are of.
 func (c *camera) count(phase, call, name string, n int) {
 	c.counts.Add("images", n)

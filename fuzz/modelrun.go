@@ -33,13 +33,17 @@ func runListOn(fs vfs.FS, dir string, open func() int, list []ops.Op, c Config, 
 	if err != nil {
 		return nil, err
 	}
-	d.openHandles, d.seen = open, &transcript{}
+	d.openHandles, d.seen, d.beside = open, &transcript{}, startReaders(d, c.Readers)
 	return d.seen, d.finish(list, fs)
 }
 
 // finish does a list, then all that ends a run, and closes.
 func (d *Driver) finish(list []ops.Op, fs vfs.FS) (err error) {
+	stopped := false
 	defer func() {
+		if !stopped {
+			err = errors.Join(err, d.beside.stop())
+		}
 		if err != nil {
 			d.abandon()
 		}
@@ -54,7 +58,8 @@ func (d *Driver) finish(list []ops.Op, fs vfs.FS) (err error) {
 			return fmt.Errorf("at the end: %w", err)
 		}
 	}
-	if err := d.Close(); err != nil {
+	stopped = true
+	if err := errors.Join(d.beside.stop(), d.Close()); err != nil {
 		return fmt.Errorf("at the end: close: %w", err)
 	}
 	return checkClean(fs, d.dir)
@@ -107,6 +112,7 @@ func modelTrial() Trial {
 			"store: flushes": 5000, "store: merges": 5000, "store: merges across a branch point": 2000,
 			"store: consolidations": 200, "store: files removed": 5000, "store: joins": 500,
 			"lists on which all configurations agree": 15,
+			"reads beside the driver":                 20000, "reads beside the driver while something changed": 1000,
 		},
 	}
 }

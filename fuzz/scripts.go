@@ -70,7 +70,7 @@ func scriptTrial() Trial {
 				list := script(scripts[i]...)
 				p := crashes{
 					config: CrashConfig(), seed: seed*31 + uint64(i), creation: seed%16 == 0 && i == 0,
-					from: len(list) - 1, stride: 1, single: true, depth: 1, goOn: 6,
+					from: len(list) - 1, stride: 1, closing: 4, single: true, depth: 1, goOn: 6,
 				}
 				return p.run(fmt.Sprintf("crash-script-%d-%d", seed, i), list, counts)
 			})

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
 	"github.com/tinedb/tine/fuzz/ops"
 	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
@@ -297,4 +298,33 @@ func TestFaultsNoticeAFailureThatIsKeptSecret(t *testing.T) {
 		}
 	}
 	require.NotZero(t, untold, "all were noticed by what they did, none by itself")
+}
+
+func TestReadersBesideAcceptWhatWasSoMeanwhileAndNothingElse(t *testing.T) {
+	list := []ops.Op{
+		{N: 0, Kind: ops.Put, Fork: "main", Key: "a", Size: 1}, {N: 1, Kind: ops.Fork, Fork: "main", Name: "child"},
+		{N: 2, Kind: ops.Put, Fork: "main", Key: "a", Size: 1}, {N: 3, Kind: ops.Rename, Fork: "main", Name: "was-main"},
+		{N: 4, Kind: ops.Put, Fork: "was-main", Key: "b", Size: 1}, {N: 5, Kind: ops.Drop, Fork: "was-main"},
+	}
+	states := []model.State{model.New()}
+	for _, op := range list {
+		next, err := ops.Apply(states[len(states)-1], op)
+		require.NoError(t, err)
+		states = append(states, next)
+	}
+	main := func(k int, name string) model.Contents {
+		f, exists := states[k].Forks.Get(name)
+		require.True(t, exists)
+		return f.Contents
+	}
+	require.NoError(t, explained(states[1:4], "main", "", main(1, "main"), nil))
+	require.NoError(t, explained(states[1:4], "main", "", main(3, "main"), nil))
+	require.NoError(t, explained(states[1:6], "main", "", main(5, "was-main"), nil), "a handle follows a rename")
+	require.NoError(t, explained(states[3:5], "main", "", model.Contents{}, engine.ErrForkNotFound))
+	require.NoError(t, explained(states[3:], "main", "", model.Contents{}, engine.ErrForkNotFound))
+	require.ErrorContains(t, explained(states[2:4], "main", "", main(0, "main"), nil), "never so")
+	require.ErrorContains(t, explained(states[1:3], "main", "", main(3, "main"), nil), "never so")
+	require.ErrorContains(t, explained(states[3:6], "child", "a", main(3, "main"), nil), "never so")
+	require.ErrorContains(t, explained(states[2:6], "child", "", model.Contents{}, engine.ErrForkNotFound), "all the time")
+	require.ErrorContains(t, explained(states, "main", "", model.Contents{}, engine.ErrCorrupt), "read of fork")
 }

@@ -203,7 +203,10 @@ func faultTrial() Trial {
 		Name: "faults",
 		Runs: 20,
 		Run: func(seed uint64, counts *Counts) error {
-			list := ops.NewGenerator(500+seed, ops.Failing()).List(24)
+			list := ops.NewGenerator(500+seed, ops.Failing()).List(22)
+			for i, kind := range []ops.Kind{ops.Reopen, ops.Check} { // each list is recovered and read
+				list = append(list, ops.Op{N: 22 + i, Kind: kind})
+			}
 			return sweepAll(fmt.Sprintf("faults-%d", seed), list, CrashConfig(), seed, counts, func(fault) bool { return true })
 		},
 		Sometimes: map[string]int{

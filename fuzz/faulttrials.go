@@ -201,7 +201,7 @@ var errUntold = errors.New("nobody was told")
 func faultTrial() Trial {
 	return Trial{
 		Name: "faults",
-		Runs: 20,
+		Runs: 16,
 		Run: func(seed uint64, counts *Counts) error {
 			list := ops.NewGenerator(500+seed, ops.Failing()).List(22)
 			for i, kind := range []ops.Kind{ops.Reopen, ops.Check} { // each list is recovered and read
@@ -215,7 +215,7 @@ func faultTrial() Trial {
 			"faults surfaced by drop": 100, "faults surfaced by reset": 50, "faults surfaced by snapshot": 50,
 			"faults surfaced by flush": 500, "faults surfaced by compact": 200, "faults surfaced by sync": 20,
 			"faults surfaced by scan": 10, "faults surfaced to the logger": 1000,
-			"stores poisoned": 2000, "stores poisoned by other work than writes": 200, "stores that went on": 1500, "clean refusals": 300,
+			"stores poisoned": 2000, "stores poisoned by other work than writes": 60, "stores that went on": 1500, "clean refusals": 300,
 			"faults: write of logs": 1000, "faults: sync of logs": 300, "faults: read of logs": 20, "faults: open of logs": 50, "faults: size of logs": 20, "faults: remove of logs": 20,
 			"faults: create of spare logs": 100, "faults: preallocate of spare logs": 100, "faults: sync of spare logs": 100,
 			"faults: write of tables": 100, "faults: sync of tables": 50, "faults: create of tables": 50, "faults: read of tables": 20,

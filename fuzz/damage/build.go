@@ -50,8 +50,8 @@ func (b *builder) do(op ops.Op) error {
 
 // note keeps the state after an operation, and how far the log has come.
 func (b *builder) note(op ops.Op) {
-	if tip, ok := tipOf(filesOf(b.fs)); ok {
-		b.last = max(b.last, tip.lastLSN())
+	if chain := chainOf(filesOf(b.fs)); len(chain) > 0 {
+		b.last = max(b.last, chain[0].lastLSN())
 	}
 	if !op.Mutates() {
 		return

@@ -85,20 +85,33 @@ func (s *segment) lsnBefore(offset int64) uint64 {
 // stands before it must survive. If the header is damaged and no mark is left,
 // the file cannot be told from one that was never used.
 func (s *segment) keeps(before, after []byte) (lsn uint64, lossless bool) {
+	first, proven := firstDifference(before, after), s.proven(before, after)
+	switch {
+	case first < 0 || first >= s.end || first < proven:
+		return 0, true
+	case s.unrecognized(before, after):
+		return s.prevLSN, false
+	}
+	return s.lsnBefore(first), false
+}
+
+// unrecognized tells whether neither the header nor any mark of the segment is
+// left.
+func (s *segment) unrecognized(before, after []byte) bool {
 	first := firstDifference(before, after)
+	return first >= 0 && first < sectorBytes && s.proven(before, after) < 0
+}
+
+// proven is the offset below which sync marks that are still there prove that
+// bytes were durable, -1 if none is left.
+func (s *segment) proven(before, after []byte) int64 {
 	proven := int64(-1)
 	for _, f := range s.frames {
 		if f.mark && f.end <= int64(len(after)) && bytes.Equal(before[f.at:f.end], after[f.at:f.end]) {
 			proven = max(proven, f.through)
 		}
 	}
-	switch {
-	case first < 0 || first >= s.end || first < proven:
-		return 0, true
-	case first < sectorBytes && proven < 0:
-		return s.prevLSN, false
-	}
-	return s.lsnBefore(first), false
+	return proven
 }
 
 // firstDifference is the first offset at which two files differ, -1 if nowhere.

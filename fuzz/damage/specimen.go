@@ -1,6 +1,7 @@
 package damage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,9 +34,10 @@ type Specimen struct {
 	keys   []string      // that were ever used, and some that were not
 	prints map[string]footprint
 
-	tip     segment // the last segment of the log
-	applied uint64  // what the manifest knows to have been in the log
-	next    uint64  // the next number it will give out
+	chain   []segment // the log, newest first
+	tip     segment   // the last segment of the log
+	applied uint64    // what the manifest knows to have been in the log
+	next    uint64    // the next number it will give out
 
 	mu       sync.Mutex
 	expected map[int]map[string]*expected // by number of operations, as needed
@@ -49,7 +51,8 @@ func newSpecimen(name string, fs *crashfs.FS, o engine.Options, b *builder) (*Sp
 		states: b.states, lsns: b.lsns, synced: b.synced, expected: map[int]map[string]*expected{},
 	}
 	s.keys = b.keysUsed()
-	s.tip, _ = tipOf(s.files)
+	s.chain = chainOf(s.files)
+	s.tip = s.chain[0]
 	state, _, err := manifest.Load(s.fs, storeDir)
 	if err != nil {
 		return nil, err
@@ -175,14 +178,9 @@ func expectState(state model.State) map[string]*expected {
 // floor is how many operations must at least be there after a case: all of them,
 // unless it damages the end of the log.
 func (s *Specimen) floor(c Case) int {
-	all := len(s.states) - 1
-	after, touched := c.Files[s.tip.name]
-	if !touched {
-		return all
-	}
-	lsn, lossless := s.tip.keeps(s.files[s.tip.name], after)
+	lsn, lossless := s.kept(c)
 	if lossless {
-		return all
+		return len(s.states) - 1
 	}
 	known := true
 	for name := range c.Files {
@@ -192,6 +190,30 @@ func (s *Specimen) floor(c Case) int {
 		lsn = max(lsn, s.applied)
 	}
 	return sort.Search(len(s.lsns), func(k int) bool { return s.lsns[k] > lsn }) - 1
+}
+
+// kept is the LSN through which the log must be kept in a case. If the last segment
+// cannot be told from an unused file, the one before is the last.
+func (s *Specimen) kept(c Case) (lsn uint64, lossless bool) {
+	for i, segment := range s.chain {
+		after, touched := c.Files[segment.name]
+		if !touched {
+			return lsn, i == 0
+		}
+		kept, all := segment.keeps(s.files[segment.name], after)
+		switch {
+		case all:
+			return lsn, i == 0
+		case i == 0:
+			lsn = kept
+		default:
+			lsn = min(lsn, kept)
+		}
+		if !segment.unrecognized(s.files[segment.name], after) {
+			return lsn, false
+		}
+	}
+	return lsn, false
 }
 
 // syncedBehind tells whether one of the operations behind the first k was
@@ -271,16 +293,19 @@ func flatten(fs *crashfs.FS) *crashfs.FS {
 	return flat
 }
 
-// tipOf gives the last segment of an undamaged log.
-func tipOf(files map[string][]byte) (tip segment, ok bool) {
+// chainOf gives the segments of an undamaged log, newest first.
+func chainOf(files map[string][]byte) []segment {
+	var chain []segment
 	for name, b := range files {
 		if kindOf(name) != "segment" {
 			continue
 		}
-		s, used := parseSegment(name, b)
-		if used && (!ok || s.ordinal > tip.ordinal || s.ordinal == tip.ordinal && s.number > tip.number) {
-			tip, ok = s, true
+		if s, used := parseSegment(name, b); used {
+			chain = append(chain, s)
 		}
 	}
-	return tip, ok
+	slices.SortFunc(chain, func(a, b segment) int {
+		return cmp.Or(cmp.Compare(b.ordinal, a.ordinal), cmp.Compare(b.number, a.number))
+	})
+	return chain
 }

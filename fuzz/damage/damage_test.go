@@ -55,7 +55,7 @@ func TestEveryLength(t *testing.T) {
 	run(t, (*Specimen).EveryLength, map[string]int{
 		"cases": 35000, "damage: cut off": 30000, "damage: noise appended": 100, "damage: zeros appended": 100,
 		"CURRENT: refused at open": 150, "manifest: refused at open": 4000, "manifest: harmless": 1000,
-		"segment: refused at open": 10000, "table: error at read": 5000, "table: harmless, yet found by check": 500,
+		"segment: refused at open": 10000, "table: error at read": 5000, "table: harmless, yet found by check": 50,
 		"segment: end of the log lost with the marks that vouched for it": 300,
 	})
 }

@@ -191,7 +191,7 @@ func (w *world) develop(i image) error {
 
 // checkClean demands that the store's own check finds nothing at all.
 func checkClean(disk *crashfs.FS, leaks bool) error {
-	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: disk})
+	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckDeep, FS: disk})
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}

@@ -136,7 +136,7 @@ func crashAll(p crashes, counts *Counts) error {
 	return nil
 }
 
-func TestCrashesNoticeADiskCallThatIsLeftOut(t *testing.T) {
+func TestHarnessOfCrashesNoticesADiskCallThatIsLeftOut(t *testing.T) {
 	require.NoError(t, crashAll(crashes{}, NewCounts()), "the store as it is")
 	for what, lie := range map[string]func() func(vfs.FS) vfs.FS{
 		"an fsync of the log":                 func() func(vfs.FS) vfs.FS { return swallows("sync", ".wal") },
@@ -153,14 +153,14 @@ func TestCrashesNoticeADiskCallThatIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestCrashesThatLoseNothingMeetNoneOfWhatTheyAreThereFor(t *testing.T) {
+func TestHarnessOfCrashesThatLoseNothingMeetNoneOfWhatTheyAreThereFor(t *testing.T) {
 	counts := NewCounts()
 	require.NoError(t, crashAll(crashes{kills: true}, counts))
 	missing := counts.Missing(map[string]int{"torn logs": 1, "torn manifests": 1})
 	require.Len(t, missing, 2)
 }
 
-func TestConcurrentClientsNoticeAnFsyncThatIsLeftOut(t *testing.T) {
+func TestHarnessOfClientsNoticesAnFsyncThatIsLeftOut(t *testing.T) {
 	var err error
 	for seed := uint64(0); seed < 8 && err == nil; seed++ {
 		err = crowdRun(seed, CrashConfig(), swallows("sync", ".wal"), NewCounts())
@@ -168,7 +168,7 @@ func TestConcurrentClientsNoticeAnFsyncThatIsLeftOut(t *testing.T) {
 	require.ErrorContains(t, err, "killed only: false")
 }
 
-func TestTheModelRunsNoticeFilesThatAreNeverRemoved(t *testing.T) {
+func TestHarnessOfTheModelNoticesFilesThatAreNeverRemoved(t *testing.T) {
 	list := ops.NewGenerator(1, ops.Everyday()).List(1500)
 	run := func(list []ops.Op) error {
 		disk := crashfs.New()
@@ -183,7 +183,7 @@ func TestTheModelRunsNoticeFilesThatAreNeverRemoved(t *testing.T) {
 	require.Less(t, len(small.List), 100)
 }
 
-func TestTheModelRunsNoticeAFileThatIsNotClosed(t *testing.T) {
+func TestHarnessOfTheModelNoticesAFileThatIsNotClosed(t *testing.T) {
 	disk := crashfs.New()
 	_, err := runListOn(swallows("close", ".sst")(disk), storeDir, disk.OpenFiles, ops.NewGenerator(1, ops.Everyday()).List(300), Configs()[0], NewCounts())
 	require.ErrorContains(t, err, "open after Close")
@@ -237,7 +237,7 @@ func lookThrough(list []ops.Op, right int, blind bool) (*transcript, error) {
 	return d.seen, d.finish(list, disk)
 }
 
-func TestOneWrongRowIsNoticedByTheModelAndWithoutItByTheOtherConfigurations(t *testing.T) {
+func TestHarnessOneWrongRowIsNoticedByTheModelAndWithoutItByTheOtherConfigurations(t *testing.T) {
 	list := ops.NewGenerator(2, ops.Everyday()).List(800)
 	for _, right := range []int{1, 50, 2000} {
 		_, err := lookThrough(list, right, false)
@@ -253,7 +253,7 @@ func TestOneWrongRowIsNoticedByTheModelAndWithoutItByTheOtherConfigurations(t *t
 	}
 }
 
-func TestFaultsThatAreSwitchedOffAreMissed(t *testing.T) {
+func TestHarnessMissesFaultsThatAreSwitchedOff(t *testing.T) {
 	counts := NewCounts()
 	run := faulty{list: ops.NewGenerator(500, ops.Failing()).List(24), config: CrashConfig(), counts: counts}
 	require.NoError(t, run.sweep("self", fault{op: faultfs.OpWrite, files: "no files", err: syscall.EIO}))
@@ -283,7 +283,7 @@ func (f deafFile) Sync() error {
 	return nil
 }
 
-func TestFaultsNoticeAFailureThatIsKeptSecret(t *testing.T) {
+func TestHarnessOfFaultsNoticesAFailureThatIsKeptSecret(t *testing.T) {
 	list := ops.NewGenerator(500, ops.Failing()).List(24)
 	untold := 0
 	for kind, suffix := range map[string]string{"logs": ".wal", "manifests": "MANIFEST", "tables": ".sst"} {

@@ -11,7 +11,7 @@ import (
 // damaged, and nothing happens by itself, so that a case repeats.
 func options() engine.Options {
 	return engine.Options{
-		Manual: true, MemtableBytes: 64 << 10, SegmentBytes: 3 << 10, TableBytes: 1500, BlockBytes: 160,
+		Manual: true, MemtableBytes: 64 << 10, SegmentBytes: 3 << 10, TableBytes: 3000, BlockBytes: 160,
 		CacheBytes: 64 << 10, MaxOpenFiles: 4,
 	}
 }

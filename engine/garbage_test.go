@@ -16,26 +16,34 @@ import (
 // that has written nothing since.
 func TestTheLogIsKeptForWhatIsOnlyInIt(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		write func(t *testing.T, s *engine.Store)
+		name   string
+		write  func(t *testing.T, s *engine.Store)
+		reopen bool // before the log is trimmed
 	}{
 		{"an idle fork holds the row in its memtable", func(t *testing.T, s *engine.Store) {
 			idle, err := fork(t, s, engine.MainFork).Fork("idle")
 			require.NoError(t, err)
 			require.NoError(t, idle.Set([]byte("x"), []byte("1")))
-		}},
+		}, false},
+		{"a memtable that was recovered holds the row, and one that was written long after", func(t *testing.T, s *engine.Store) {
+			idle, err := fork(t, s, engine.MainFork).Fork("idle")
+			require.NoError(t, err)
+			require.NoError(t, idle.Set([]byte("x"), []byte("1")))
+			makeNoise(t, s)
+			require.NoError(t, idle.Set([]byte("y"), []byte("2")))
+		}, true},
 		{"a memtable that was frozen by a fork holds the row", func(t *testing.T, s *engine.Store) {
 			require.NoError(t, fork(t, s, engine.MainFork).Set([]byte("x"), []byte("1")))
 			_, err := fork(t, s, engine.MainFork).Fork("idle")
 			require.NoError(t, err)
-		}},
+		}, false},
 		{"a row of a frozen memtable, which was written long before it was frozen", func(t *testing.T, s *engine.Store) {
 			f := fork(t, s, engine.MainFork)
 			require.NoError(t, f.Set([]byte("x"), []byte("1")))
 			makeNoise(t, s)
 			_, err := f.Fork("idle")
 			require.NoError(t, err)
-		}},
+		}, false},
 		{"only a snapshot reaches the row", func(t *testing.T, s *engine.Store) {
 			child, err := fork(t, s, engine.MainFork).Fork("child")
 			require.NoError(t, err)
@@ -45,7 +53,7 @@ func TestTheLogIsKeptForWhatIsOnlyInIt(t *testing.T) {
 			require.NoError(t, child.Drop())
 			_, err = kept.Fork("idle")
 			require.NoError(t, err)
-		}},
+		}, false},
 		{"a consolidated memtable holds the row", func(t *testing.T, s *engine.Store) {
 			f := fork(t, s, engine.MainFork)
 			require.NoError(t, f.Set([]byte("x"), []byte("1")))
@@ -60,7 +68,7 @@ func TestTheLogIsKeptForWhatIsOnlyInIt(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, s.Compact())
 			require.Positive(t, s.Stats().Consolidations)
-		}},
+		}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disk := crashfs.New()
@@ -69,6 +77,10 @@ func TestTheLogIsKeptForWhatIsOnlyInIt(t *testing.T) {
 			require.NoError(t, err)
 			c.write(t, s)
 			makeNoise(t, s)
+			if c.reopen {
+				require.NoError(t, s.Close())
+				s = open(t, "/db", small(disk))
+			}
 			require.NoError(t, s.Compact()) // trims
 			s = open(t, "/db", small(disk.PowerLossAll()))
 			v, err := fork(t, s, "idle").Get([]byte("x"))

@@ -22,7 +22,7 @@ func TestTwoWaysOfReadingThatDisagreeAreAProblem(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.one.names = []string{"main", "@kept"}
-			check := &checker{report: &CheckReport{}}
+			check := &checker{report: &CheckReport{}, known: map[problemKey]int{}}
 			check.compare(&c.one)
 			if c.want == "" {
 				require.Empty(t, check.report.Problems)

@@ -127,8 +127,12 @@ func (s *Store) makeDir() error {
 	dir := path.Clean(s.dir)
 	made := []string{}
 	for at := dir; ; at = path.Dir(at) {
-		if _, err := s.fs.List(at); !errors.Is(err, fs.ErrNotExist) || at == path.Dir(at) {
-			break
+		_, err := s.fs.List(at)
+		if err == nil || errors.Is(err, fs.ErrPermission) || at == path.Dir(at) {
+			break // it is there, though perhaps not to be looked into
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err // whether it is there is not known, so neither is what to sync
 		}
 		made = append(made, at)
 	}

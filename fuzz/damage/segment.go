@@ -41,8 +41,12 @@ func parseSegment(name string, b []byte) (s segment, ok bool) {
 	word := func(at int64) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	s = segment{name: name, number: word(16), ordinal: word(24), prevLSN: word(72), end: sectorBytes}
 	for at := int64(sectorBytes); at+frameHeaderBytes <= int64(len(b)); {
-		if allZero(b[at : at+frameHeaderBytes]) {
-			next := (at + sectorBytes - 1) / sectorBytes * sectorBytes
+		next := (at + sectorBytes - 1) / sectorBytes * sectorBytes
+		gap := at + frameHeaderBytes
+		if next > at { // a mark may follow at the sector's end, however near that is
+			gap = min(gap, next)
+		}
+		if allZero(b[at:gap]) {
 			if next == at || next+markBytes > int64(len(b)) || b[next+12] != markKind {
 				break
 			}

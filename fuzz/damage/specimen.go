@@ -75,6 +75,9 @@ func (s *Specimen) sound() error {
 	if !report.OK() {
 		return fmt.Errorf("specimen %s: check finds %v %v", s.Name, report.Problems, report.Missing)
 	}
+	if got := s.tip.lastLSN(); got != report.LastLSN {
+		return fmt.Errorf("specimen %s: the log ends at LSN %d, and the oracle reads it to %d", s.Name, report.LastLSN, got)
+	}
 	return s.reopens(fs, len(s.states)-1)
 }
 

@@ -24,7 +24,7 @@ type verdict struct {
 	floor   int
 	report  *engine.CheckReport // of the damaged store; nil if the check refused
 	old     bool                // an older manifest is in force, and names tables that are gone
-	earlier bool                // the end of the log is lost
+	earlier bool                // the end of the log is lost, or perhaps of the manifest: who reads what is not known
 	found   bool                // the check found something that is not right
 }
 
@@ -212,7 +212,7 @@ func (v *verdict) read(store *engine.Store) (states []int, failed int, err error
 	if states, err = v.explain(readings, all); err != nil {
 		return nil, 0, err
 	}
-	v.earlier = states[len(states)-1] < all
+	v.earlier = states[len(states)-1] < all || v.manifestToo()
 	for _, r := range readings {
 		errs := r.failures()
 		if len(errs) == 0 {
@@ -318,7 +318,7 @@ func (v *verdict) names(e *engine.CorruptError) error {
 		return fmt.Errorf("the file has %d bytes: %w", size, e)
 	}
 	if kindOf(e.File) != "table" || v.earlier {
-		return nil // who read what before the end of the log was lost is not known
+		return nil
 	}
 	forks := slices.Sorted(slices.Values(e.Forks))
 	want := v.s.hit(e.File, e.Offset)
@@ -338,6 +338,16 @@ func (v *verdict) oldNames(file string) bool {
 		return false
 	}
 	return slices.ContainsFunc(v.c.names(), func(name string) bool { return kindOf(name) == "manifest" || kindOf(name) == "CURRENT" })
+}
+
+// manifestToo tells whether tables are damaged and the manifest as well. If that
+// lost its end, the same rows are read from other tables.
+func (v *verdict) manifestToo() bool {
+	kinds := map[string]bool{}
+	for _, name := range v.c.names() {
+		kinds[kindOf(name)] = true
+	}
+	return kinds["table"] && (kinds["manifest"] || kinds["CURRENT"])
 }
 
 func (v *verdict) mentionsOld(err error) bool {

@@ -90,6 +90,9 @@ func (s *Store) work(w *worker) {
 
 func (s *Store) contained(do func() error) (err error) {
 	defer s.contain(&err)
+	if err := s.mu.failed(); err != nil {
+		return err
+	}
 	return do()
 }
 
@@ -239,16 +242,19 @@ func (s *Store) flushIfNeeded() error {
 // largeMemtables chooses the forks whose memtables are worth a flush of their
 // own: those that hold at least their share of half the budget.
 func (s *Store) largeMemtables() func(*forktree.Fork) bool {
+	share := s.opts.MemtableBytes / 2 / max(s.activeMemtables(), 1)
+	return func(f *forktree.Fork) bool { return f.Mem.Bytes() >= share }
+}
+
+func (s *Store) activeMemtables() (n int64) {
 	s.mu.Lock()
-	active := int64(0)
+	defer s.mu.Unlock()
 	for _, f := range s.mu.tree.Forks() {
 		if f.Mem != nil {
-			active++
+			n++
 		}
 	}
-	s.mu.Unlock()
-	share := s.opts.MemtableBytes / 2 / max(active, 1)
-	return func(f *forktree.Fork) bool { return f.Mem.Bytes() >= share }
+	return n
 }
 
 func (s *Store) rewriteManifest() error {

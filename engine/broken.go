@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/tinedb/tine/forktree"
-	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 )
 
@@ -17,9 +16,10 @@ import (
 //   - the rows that a job reads or writes: the job fails, nothing of it is
 //     published, and the nodes of its range are left as they are, unmerged and
 //     unflushed, until the store is reopened. Everything else goes on.
-//   - the tree, under the store's lock: the store stops. It gives no more views and
-//     takes no more writes, so that nothing wrong is read or made durable. Iterators
-//     that are open go on.
+//   - the tree, under the store's lock: the store stops. It builds no more views,
+//     takes no more writes, and the manifest takes nothing more to disk, so that
+//     nothing wrong is read or made durable, no file is removed and no log trimmed.
+//     Views that were built before, and iterators over them, go on.
 //   - the log or the manifest themselves: the panic is not held up. What may be
 //     acknowledged is in doubt then, and no process should go on with that.
 
@@ -27,52 +27,73 @@ import (
 // Unlock is deferred leaves the lock free and the tree broken.
 type treeLock struct {
 	sync.Mutex
-	broken atomic.Pointer[breakdown]
+	broken   atomic.Pointer[breakdown]
+	onBroken func(error) // called under the lock, before anybody else gets it; nil: nothing
 }
 
-// breakdown is the panic that has left the tree in an unknown state.
+// breakdown is what a panic that has left the tree in an unknown state goes on
+// as.
 type breakdown struct{ cause any }
 
-func (b *breakdown) err() error {
+// Error tells the panic. It matches ErrBroken.
+func (b *breakdown) Error() string { return b.Unwrap().Error() }
+
+func (b *breakdown) Unwrap() error {
 	if err, ok := b.cause.(error); ok {
 		return fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return fmt.Errorf("%w: %v", ErrBroken, b.cause)
 }
 
-// Unlock ends a section. If it is deferred and a panic passes, it notes that.
+// Unlock ends a section. If it is deferred and a panic passes, the tree is broken.
 func (l *treeLock) Unlock() {
-	if cause := recover(); cause != nil {
-		l.broken.CompareAndSwap(nil, &breakdown{cause})
+	cause := recover()
+	if cause == nil {
 		l.Mutex.Unlock()
-		panic(cause)
+		return
+	}
+	b, again := cause.(*breakdown)
+	if !again {
+		b = &breakdown{cause}
+	}
+	if l.broken.CompareAndSwap(nil, b) && l.onBroken != nil {
+		l.onBroken(b)
 	}
 	l.Mutex.Unlock()
+	panic(b)
 }
 
 // failed is the error of a store whose tree is broken, nil while it is sound.
 func (l *treeLock) failed() error {
 	if b := l.broken.Load(); b != nil {
-		return b.err()
+		return b
 	}
 	return nil
 }
 
-// contain is deferred by what runs jobs. It makes an error of a panic that has
-// broken the tree, and lets every other pass.
+// contain is deferred by what runs jobs. It makes an error of a panic that broke
+// the tree, and lets every other pass.
 func (s *Store) contain(err *error) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
-	broken := s.mu.failed()
-	if broken == nil {
+	broken, ok := cause.(*breakdown)
+	if !ok {
 		panic(cause)
 	}
 	s.opts.Logger.Error("the store has stopped", "error", broken, "stack", string(debug.Stack()))
-	s.mu.unclaimed.Broadcast() // the job's claims are never given back: nobody shall wait for them
-	s.back.announce()
 	*err = broken
+}
+
+// stopPublishing is what happens first when the tree is broken: the manifest takes
+// no more of it. Those who wait for a claim or for memory will not get it.
+func (s *Store) stopPublishing(broken error) {
+	if s.man != nil {
+		s.man.Poison(broken)
+	}
+	s.mu.unclaimed.Broadcast()
+	s.back.announce()
 }
 
 // shielded runs the part of a job that reads and writes rows. An assertion that
@@ -99,8 +120,25 @@ func (s *Store) shielded(c *forktree.Claim, rows func() error) (err error) {
 	return rows()
 }
 
-// letBeError is why nodes in memory, up to upTo, cannot be flushed.
-func (s *Store) letBeError(upTo ids.NodeID) error {
+// unshielded makes a function that jobs call in between let its panics through: it
+// is about numbers, manifest and log, not about rows.
+func unshielded(stop func() error) func() error {
+	return func() error {
+		defer func() {
+			cause := recover()
+			if violation, ok := cause.(invariant.Violation); ok {
+				cause = "not about rows: " + violation.Error()
+			}
+			if cause != nil {
+				panic(cause)
+			}
+		}()
+		return stop()
+	}
+}
+
+// letBeError is why some nodes stay in memory whatever is flushed.
+func (s *Store) letBeError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.mu.letBe) == 0 {
@@ -108,7 +146,7 @@ func (s *Store) letBeError(upTo ids.NodeID) error {
 	}
 	var failed error
 	for _, n := range s.mu.tree.Nodes() {
-		if err := s.mu.letBe[n.ID]; err != nil && n.Mem != nil && n.ID < upTo {
+		if err := s.mu.letBe[n.ID]; err != nil && n.Mem != nil {
 			failed = errors.Join(failed, fmt.Errorf("node %d: %w", n.ID, err))
 		}
 	}

@@ -180,3 +180,108 @@ func TestAssertionAboutTheRowsOfAFlushFailsThatNodeOnly(t *testing.T) {
 	require.NoError(t, again.Flush())
 	require.NoError(t, again.Close())
 }
+
+// halfDropped takes a fork out of the tree and then fails an assertion, before the
+// drop has its place in the log.
+func halfDropped(s *Store, f *Fork) {
+	defer func() { _ = recover() }()
+	_ = s.record("test", schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
+		s.mu.tree.DropFork(f.f)
+		invariant.Check(false, "on purpose")
+		return 0, nil, nil
+	})
+}
+
+// A broken tree must not reach the disk, whoever comes along after it broke.
+func TestNothingOfABrokenTreeIsPublished(t *testing.T) {
+	for name, goOn := range map[string]func(s *Store) error{
+		"by Settle":            func(s *Store) error { return s.Settle() },
+		"by Flush":             func(s *Store) error { return s.Flush() },
+		"by Compact":           func(s *Store) error { return s.Compact() },
+		"by a turn":            func(s *Store) error { return s.contained(s.tendMemory) },
+		"by a turn under way":  func(s *Store) error { return s.tendMemory() },
+		"by a swap under way":  func(s *Store) error { return s.install(nil, schedule.FlushPlaced, func() {}) },
+		"by many owed forks":   func(s *Store) error { s.publishOwed(); return s.failure() },
+		"by a rewrite":         func(s *Store) error { return s.man.Rewrite() },
+		"by reserving numbers": func(s *Store) error { return s.reserveNumbers(1 << 20) },
+		"by Close":             func(s *Store) error { return s.failure() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, f, disk := brokenStore(t, true)
+			child, err := f.Fork("child")
+			require.NoError(t, err)
+			require.NoError(t, child.Set([]byte("k"), []byte("v")))
+			require.NoError(t, s.Flush())
+			require.NoError(t, f.Set([]byte("x"), []byte("y"), NoSync))
+			halfDropped(s, child)
+			require.Error(t, goOn(s))
+			require.ErrorIs(t, s.Close(), ErrBroken)
+			require.Zero(t, disk.OpenFiles())
+
+			again, err := Open("/db", &Options{FS: disk, Manual: true})
+			require.NoError(t, err)
+			child, err = again.Fork("child")
+			require.NoError(t, err, "an acknowledged fork is gone")
+			value, err := child.Get([]byte("k"))
+			require.NoError(t, err)
+			require.Equal(t, "v", string(value))
+			f, err = again.Fork(MainFork)
+			require.NoError(t, err)
+			_, err = f.Get([]byte("x"))
+			require.NoError(t, err)
+			require.NoError(t, again.Verify())
+			require.NoError(t, again.Close())
+		})
+	}
+}
+
+func TestAPanicBesideABrokenTreeIsNotHeldUp(t *testing.T) {
+	s, f, _ := brokenStore(t, true)
+	require.PanicsWithValue(t, "log", func() {
+		_ = s.contained(func() error {
+			child, err := f.Fork("child")
+			require.NoError(t, err)
+			halfDropped(s, child)
+			panic("log")
+		})
+	})
+}
+
+// A job asks for numbers in between: an assertion of the manifest there is not
+// about the job's rows.
+func TestAnAssertionOfTheManifestUnderAJobIsNotHeldUp(t *testing.T) {
+	armed := false
+	s, err := Open("/db", &Options{FS: crashfs.New(), Manual: true, SegmentBytes: 64 << 10,
+		Schedule: schedule.New(0, func(p schedule.Point) { invariant.Check(!armed || p != schedule.ManifestWriting, "on purpose") })})
+	require.NoError(t, err)
+	f, err := s.Fork(MainFork)
+	require.NoError(t, err)
+	require.NoError(t, f.Set([]byte("x"), []byte("y")))
+	require.NoError(t, s.freezeForks(func(*forktree.Fork) bool { return true }))
+	s.mu.Lock()
+	claim := s.claimLocked([]*forktree.Node{f.f.Top})
+	s.mu.Unlock()
+	s.nextID.Store(s.idBound.Load() - lowNumbers/2)
+	armed = true
+	require.Panics(t, func() { _ = s.shielded(claim, unshielded(s.stopped)) })
+}
+
+func TestANodeThatIsLetBeKeepsNoOtherForkFromWriting(t *testing.T) {
+	s, err := Open("/db", &Options{FS: crashfs.New(), SegmentBytes: 64 << 10, MemtableBytes: 64 << 10})
+	require.NoError(t, err)
+	f, err := s.Fork(MainFork)
+	require.NoError(t, err)
+	child, err := f.Fork("child")
+	require.NoError(t, err)
+	require.NoError(t, f.Set([]byte("a"), []byte("1")))
+	s.jobs.Lock()
+	require.NoError(t, s.freezeForks(func(x *forktree.Fork) bool { return x == f.f }))
+	failOnPurpose(t, s, f.f.Top)
+	s.jobs.Unlock()
+	for i := range 2000 {
+		require.NoError(t, child.Set(fmt.Appendf(nil, "%d", i), make([]byte, 1000), NoSync), "write %d to the other fork", i)
+	}
+	require.Positive(t, s.Stats().Flushes)
+	require.ErrorContains(t, s.Flush(), "on purpose")
+	require.NoError(t, s.Close())
+}

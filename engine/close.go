@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/manifest"
 )
 
 // Close ends the store: it stops background work, makes every acknowledged write
@@ -21,6 +22,7 @@ func (s *Store) Close() error {
 	}
 	s.opts.Schedule.Reach(schedule.CloseBegun)
 	s.stopBackground()
+	s.mu.unclaimed.Broadcast()
 	s.jobs.Lock() // a Flush or Compact in another goroutine gives up and ends
 	defer s.jobs.Unlock()
 	s.opts.Schedule.Reach(schedule.CloseStopped)
@@ -56,12 +58,15 @@ func (s *Store) closeLogs() error {
 	var err error
 	if s.failure() == nil {
 		err = s.reclaim()
-		s.mu.Lock()
-		at := s.publishLocked()
-		s.mu.Unlock()
-		err = errors.Join(err, s.writeError("close", s.man.Sync(at)))
+		err = errors.Join(err, s.writeError("close", s.man.Sync(s.publish())))
 	} else {
 		err = s.failure()
 	}
 	return errors.Join(err, s.writeError("close", s.log.Close()), s.writeError("close", s.man.Close()))
+}
+
+func (s *Store) publish() manifest.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publishLocked()
 }

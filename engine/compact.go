@@ -22,9 +22,7 @@ import (
 // whether it did anything. A plan that fails, on a damaged table say, does not
 // keep the other paths from being tended; its error is returned in the end.
 func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did bool, err error) {
-	s.mu.Lock()
-	entries := s.mu.tree.Entries()
-	s.mu.Unlock()
+	entries := s.entries()
 	slices.SortFunc(entries, func(a, b *forktree.Node) int { return cmp.Compare(a.ID, b.ID) })
 	for _, n := range entries {
 		for {
@@ -44,6 +42,12 @@ func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did 
 		}
 	}
 	return did, err
+}
+
+func (s *Store) entries() []*forktree.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.tree.Entries()
 }
 
 // plan asks the picker about the path from n and claims what it chose.
@@ -162,7 +166,7 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	var res compaction.Result
 	var metas []sstable.Meta
 	err = s.shielded(c, func() (err error) {
-		if res, err = compaction.Merge(inputs, out, below.absent, stop); err == nil {
+		if res, err = compaction.Merge(inputs, out, below.absent, unshielded(stop)); err == nil {
 			invariant.Check(res.RowsIn == before, "%d rows were read of tables that hold %d", res.RowsIn, before)
 			metas, err = out.EndRun()
 		}

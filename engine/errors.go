@@ -46,7 +46,7 @@ var (
 	ErrNoSpace = errs.ErrNoSpace
 	// ErrPoisoned: a write or sync of the log or the manifest failed earlier, and the
 	// error says how. Reads go on, writes do not; reopen the store once the disk works
-	// again. If ErrBroken matches too, the reason was a bug, and reads have ended.
+	// again. If ErrBroken matches too, the reason was a bug, and new reads may fail.
 	ErrPoisoned = errors.New("the store has stopped writing")
 	// ErrBroken: the store has found that it contradicts itself. That is a bug of the
 	// store, never of its user. What is on disk is as it was before; reopen it.

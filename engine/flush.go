@@ -36,17 +36,16 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 	s.mu.Unlock()
 	for {
 		did, err := s.flushJob(upTo)
+		if errors.Is(err, ErrBroken) && s.mu.failed() == nil {
+			continue // the node that it was about is let be now: the others are written without it
+		}
 		if err != nil {
 			return fmt.Errorf("flush: %w", err)
 		}
 		if !did && !s.waitForMemory(upTo) {
-			break
+			return nil
 		}
 	}
-	if err := s.letBeError(upTo); err != nil {
-		return fmt.Errorf("flush: %w", err)
-	}
-	return nil
 }
 
 // waitForMemory waits for another job to give a claim back, if one holds a node
@@ -54,7 +53,7 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 func (s *Store) waitForMemory(upTo ids.NodeID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.tree.MemoryNodes() == 0 || s.mu.failed() != nil {
+	if s.mu.tree.MemoryNodes() == 0 || s.closed.Load() || s.mu.failed() != nil {
 		return false
 	}
 	for c := range s.mu.claims {
@@ -70,15 +69,7 @@ func (s *Store) waitForMemory(upTo ids.NodeID) bool {
 
 // freezeForks logs a freeze record for each chosen fork that has unfrozen rows.
 func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
-	s.mu.Lock()
-	var chosen []*forktree.Fork
-	for _, f := range s.mu.tree.Forks() {
-		if f.Mem != nil && choose(f) {
-			chosen = append(chosen, f)
-		}
-	}
-	s.mu.Unlock()
-	for _, f := range chosen {
+	for _, f := range s.chooseForks(choose) {
 		if err := s.writable(); err != nil {
 			return err
 		}
@@ -104,6 +95,17 @@ func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
 		s.opts.Schedule.Reach(schedule.FreezePlaced)
 	}
 	return nil
+}
+
+func (s *Store) chooseForks(choose func(*forktree.Fork) bool) (chosen []*forktree.Fork) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.mu.tree.Forks() {
+		if f.Mem != nil && choose(f) {
+			chosen = append(chosen, f)
+		}
+	}
+	return chosen
 }
 
 var errNothing = errors.New("nothing to do")
@@ -192,7 +194,7 @@ func (s *Store) claimMemory(upTo ids.NodeID) (claims []*forktree.Claim, below []
 }
 
 func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) ([]sstable.Meta, error) {
-	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, below.absent, s.stopped)
+	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, below.absent, unshielded(s.stopped))
 	if err != nil {
 		return nil, err
 	}

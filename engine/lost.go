@@ -60,6 +60,34 @@ func (s *Store) measureTables(tree *forktree.Tree, state *manifest.State) (lost 
 	return lost, nil
 }
 
+// standIn puts an empty file in the place of each table file that is missing. It is
+// as damaged as no file for those who read it, but says that the store was opened
+// without it: the next open need not ask again whether the manifest is an old one.
+func (s *Store) standIn(lost []error) error {
+	made := false
+	for _, err := range lost {
+		var ce *errs.CorruptError
+		if !errors.Is(err, errTableMissing) || !errors.As(err, &ce) {
+			continue
+		}
+		f, err := s.fs.Create(path.Join(s.dir, ce.File))
+		if errors.Is(err, fs.ErrExist) {
+			continue // another table of the same file
+		}
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("stand-in for %s: %w", ce.File, err)
+		}
+		made = true
+	}
+	if !made {
+		return nil
+	}
+	return s.fs.SyncDir(s.dir)
+}
+
 // checkTableFile makes sure that the bytes of a table can be there at all, and
 // gives the length of its file. The error for a missing file also matches
 // errTableMissing.

@@ -89,3 +89,42 @@ func TestALostTableHitsOnlyTheForksAboveIt(t *testing.T) {
 		})
 	}
 }
+
+// A store that was opened without a lost table goes on being opened, whatever
+// orphans its own crashes leave.
+func TestAStoreOpenedWithoutALostTableOpensAgain(t *testing.T) {
+	disk := crashfs.New()
+	s := open(t, "/db", small(disk))
+	require.NoError(t, fork(t, s, engine.MainFork).Set([]byte("a"), []byte("base")))
+	hit, err := fork(t, s, engine.MainFork).Fork("hit")
+	require.NoError(t, err)
+	require.NoError(t, s.Flush())
+	before := tableFiles(disk)
+	require.NoError(t, hit.Set([]byte("b"), []byte("hit")))
+	require.NoError(t, s.Flush())
+	require.NoError(t, s.Close())
+	for name := range tableFiles(disk) {
+		if !before[name] {
+			require.NoError(t, disk.Remove(name))
+		}
+	}
+	require.NoError(t, disk.SyncDir("/db"))
+
+	s = open(t, "/db", small(disk))
+	require.NoError(t, s.Close())
+	disk = disk.PowerLossStrict()
+	require.NoError(t, disk.WriteFile("/db/000099.sst", []byte("of a flush that a crash ended")))
+	s = open(t, "/db", small(disk))
+	_, err = fork(t, s, "hit").Get([]byte("b"))
+	require.ErrorIs(t, err, engine.ErrCorrupt)
+	require.NoError(t, fork(t, s, "hit").Drop())
+	require.NoError(t, s.Compact())
+	v, err := fork(t, s, engine.MainFork).Get([]byte("a"))
+	require.NoError(t, err)
+	require.Equal(t, "base", string(v))
+	require.NoError(t, s.Close())
+
+	s = open(t, "/db", small(disk)) // nothing is lost any more
+	require.NoError(t, s.Verify(), "and the orphan is gone")
+	require.NoError(t, s.Close())
+}

@@ -37,7 +37,8 @@ import (
 //     later crash can take back what was recovered;
 //  5. append to the manifest what the log added: it is never ahead of the log;
 //  6. remove the files that the manifest, now durable, does not name, unless some
-//     that it does name are not whole.
+//     that it does name are not whole; put empty files in the place of those that
+//     are missing, so that the next open knows that this one went on without them.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{dir: dir, opts: o.withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
@@ -46,6 +47,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	s.mu.claims = map[*forktree.Claim]struct{}{}
 	s.mu.letBe = map[ids.NodeID]error{}
 	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)
+	s.mu.onBroken = s.stopPublishing
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, diskFull(err)), s.abandon())
 	}
@@ -201,10 +203,13 @@ func (s *Store) recover() error {
 		s.countRecoveredLocked()
 		return nil
 	}
-	if err := s.begin(tree, loaded, rec); err != nil || len(lost) > 0 {
+	if err := s.begin(tree, loaded, rec); err != nil {
+		return err
+	}
+	if len(lost) > 0 {
 		// What no manifest names may be all that is left of a lost table: where one
 		// is lost, nothing is removed.
-		return err
+		return s.standIn(lost)
 	}
 	return s.removeOrphans(rec)
 }

@@ -24,6 +24,9 @@ func (s *Store) Settle() (err error) {
 	if s.opts.Manual {
 		s.jobs.Lock()
 		defer s.jobs.Unlock()
+		if err := s.mu.failed(); err != nil {
+			return err
+		}
 		return s.afterSwap()
 	}
 	return s.settle()
@@ -92,7 +95,7 @@ func (s *Store) Flush() (err error) {
 	if err := s.flush(func(*forktree.Fork) bool { return true }); err != nil {
 		return err
 	}
-	return errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest())
+	return errors.Join(s.letBeError(), s.afterSwap(), s.trim(), s.rewriteManifest())
 }
 
 // Compact merges until there is nothing left to merge, at full speed, and then

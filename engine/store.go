@@ -143,12 +143,7 @@ func (s *Store) reserveNumbers(atLeast uint64) error {
 		return nil
 	}
 	if s.reserving.at == 0 {
-		s.mu.Lock()
-		c := s.countersLocked()
-		c.NextID += numberBlock
-		c.NextLSN += numberBlock
-		s.reserving = reservation{at: s.man.Append(&manifest.Transaction{Counters: &c}, 0), nextID: c.NextID, nextLSN: c.NextLSN}
-		s.mu.Unlock()
+		s.reserving = s.reserve()
 	}
 	if err := s.man.Sync(s.reserving.at); err != nil {
 		return s.writeError("reserve numbers", err)
@@ -159,6 +154,15 @@ func (s *Store) reserveNumbers(atLeast uint64) error {
 	s.mu.Unlock()
 	s.reserving = reservation{}
 	return nil
+}
+
+func (s *Store) reserve() reservation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.countersLocked()
+	c.NextID += numberBlock
+	c.NextLSN += numberBlock
+	return reservation{at: s.man.Append(&manifest.Transaction{Counters: &c}, 0), nextID: c.NextID, nextLSN: c.NextLSN}
 }
 
 // reservation is a block of numbers whose transaction has its place but is not

@@ -209,23 +209,32 @@ func (l *Log) Err() error {
 	return l.mu.err
 }
 
+// Poison stops the log as a failed write does: what is pending is not written, and
+// Sync and Rewrite fail. For an owner that cannot answer any more for what it has
+// appended. It does no I/O.
+func (l *Log) Poison(cause error) { l.fail(cause) }
+
 // poison fails the log for good. The first cause stays. It returns the error
 // that callers get.
 func (l *Log) poison(cause error) error {
+	first, err := l.fail(cause)
+	if first && l.opts.OnFailure != nil {
+		l.opts.OnFailure(err)
+	}
+	return err
+}
+
+func (l *Log) fail(cause error) (first bool, err error) {
 	l.mu.Lock()
-	first := l.mu.err == nil
+	defer l.mu.Unlock()
+	first = l.mu.err == nil
 	if first {
 		l.mu.err = poisonError(cause)
 		// They will never be written: not after a failure in front of them.
 		l.mu.pending, l.mu.captured = nil, nil
 	}
-	err := l.mu.err
 	l.mu.changed.Broadcast()
-	l.mu.Unlock()
-	if first && l.opts.OnFailure != nil {
-		l.opts.OnFailure(err)
-	}
-	return err
+	return first, l.mu.err
 }
 
 // poisonError words the poison. A full disk met while appending must not look

@@ -166,12 +166,16 @@ func (t *tableBlocks) drop() {
 		if t.slots[i].Load() == nil {
 			continue
 		}
-		s := t.shard(i)
-		s.mu.Lock()
-		if e := t.slots[i].Load(); e != nil {
-			s.removeLocked(e)
-		}
-		s.mu.Unlock()
+		t.dropBlock(i)
+	}
+}
+
+func (t *tableBlocks) dropBlock(i int) {
+	s := t.shard(i)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := t.slots[i].Load(); e != nil {
+		s.removeLocked(e)
 	}
 }
 

@@ -37,7 +37,7 @@ func (e *syncDirError) Error() string { return e.err.Error() }
 func (e *syncDirError) Unwrap() error { return e.err }
 
 // maxTakenNumbers bounds the search for a free file name.
-const maxTakenNumbers = 1000
+const maxTakenNumbers = 16
 
 // createSegment makes a spare segment: named, preallocated with zeros, and all
 // of that durable, so that a file which is ever shorter, or not zero where

@@ -160,7 +160,7 @@ func (v *verdict) open(fs *crashfs.FS) (outcome string, err error) {
 		}
 		if fs.Mutations() != before {
 			v.counts.Add("refused opens that had begun to write", 1)
-			v.repair(fs)
+			v.repair(fs, func(string) bool { return true })
 			if err := v.s.reopens(fs, len(v.s.states)-1); err != nil {
 				return "", fmt.Errorf("the damage was repaired after a refused open: %w", err)
 			}
@@ -416,8 +416,11 @@ func (v *verdict) goOn(store *engine.Store, states []int, failed int) (after []m
 }
 
 // repair puts the undamaged bytes back where the damage still is.
-func (v *verdict) repair(fs *crashfs.FS) {
+func (v *verdict) repair(fs *crashfs.FS, repairs func(kind string) bool) {
 	for name, damaged := range v.c.Files {
+		if !repairs(kindOf(name)) {
+			continue
+		}
 		now, err := fs.ReadFile(path.Join(storeDir, name))
 		if gone := err != nil; gone && damaged == nil || !gone && bytes.Equal(now, damaged) {
 			if original, exists := v.s.files[name]; exists {
@@ -429,9 +432,7 @@ func (v *verdict) repair(fs *crashfs.FS) {
 
 // whole repairs the tables and demands that the store is then whole and sound.
 func (v *verdict) whole(fs *crashfs.FS, after []map[string]*expected) error {
-	if slices.ContainsFunc(v.c.names(), func(name string) bool { return kindOf(name) == "table" }) {
-		v.repair(fs)
-	}
+	v.repair(fs, func(kind string) bool { return kind == "table" })
 	report, err := engine.Check(storeDir, engine.CheckOptions{Level: engine.CheckFull, FS: fs})
 	if err != nil {
 		return err

@@ -216,7 +216,7 @@ func (s *Specimen) kept(c Case) (lsn uint64, lossless bool) {
 			return lsn, false
 		}
 	}
-	return lsn, false
+	return 0, false // no segment is left that says anything: only the manifest does
 }
 
 // syncedBehind tells whether one of the operations behind the first k was

@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -53,6 +55,13 @@ func run(c choice, list, trusting bool) (bad int, err error) {
 		return 0, err
 	}
 	defer w.remove()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		w.remove()
+		os.Exit(2)
+	}()
 	bad, err = tryAll(w, mutants, trusting)
 	return bad, err
 }

@@ -147,8 +147,12 @@ func numbers(seen model.Contents) ([writers]int, error) {
 func (c *crowd) judge(v model.View, from, to int64, kill bool) error {
 	main, ok := v.Forks.Get("main")
 	side, ok2 := v.Forks.Get("side")
-	if !ok || !ok2 {
-		return nil // before the beginning
+	switch {
+	case ok && ok2:
+	case to == 0:
+		return nil // before the first client began; both are durable by then
+	default:
+		return fmt.Errorf("of main (%v) and side (%v) one is lost", ok, ok2)
 	}
 	inMain, err := numbers(main)
 	if err != nil {
@@ -286,6 +290,9 @@ func crowdRun(seed uint64, c Config, under func(vfs.FS) vfs.FS, counts *Counts) 
 	if err := people.judge(live, now, now, true); err != nil {
 		return fmt.Errorf("the live store: %w", err)
 	}
+	if err := errors.Join(s.Settle(), s.Verify()); err != nil {
+		return err
+	}
 	judge := &Judge{config: c, counts: counts}
 	recovered, _, err := judge.view(disk.AfterKill())
 	if err != nil {
@@ -305,7 +312,10 @@ func crowdRun(seed uint64, c Config, under func(vfs.FS) vfs.FS, counts *Counts) 
 			return fmt.Errorf("%s (killed only: %v): %w", m.how, m.kill, err)
 		}
 	}
-	return nil
+	if err := s.Close(); err != nil {
+		return err
+	}
+	return checkClean(disk, storeDir)
 }
 
 // crowdTrial lets clients crowd on a store with background work or, every other

@@ -69,7 +69,7 @@ func (f *faulty) run() (met, surfaced bool, err error) {
 	f.driver, err = OpenDriver(fs, storeDir, f.config, f.history, f.counts)
 	if err == nil {
 		surfaced, open, err = f.operate()
-	} else if f.driver = nil; f.faults.Injected() > 0 {
+	} else if f.driver = nil; f.faults.Injected() > 0 && diskSays(err) {
 		f.counts.Add("faults surfaced by the first open", 1)
 		surfaced, err = true, nil
 	}

@@ -182,6 +182,12 @@ func (f faulty) once(list []ops.Op, counts *Counts) (met bool, err error) {
 		return met, err
 	}
 	counts.Add("faults", 1)
+	if f.fault.short {
+		counts.Add("faults: half written", 1)
+	}
+	if f.fault.sticky {
+		counts.Add("faults: and all after it", 1)
+	}
 	counts.Add(fmt.Sprintf("faults: %v of %s", f.fault.op, f.fault.files), 1)
 	if f.fault.err != syscall.EIO {
 		counts.Add("faults: "+f.fault.err.Error(), 1)
@@ -210,7 +216,7 @@ func faultTrial() Trial {
 			return sweepAll(fmt.Sprintf("faults-%d", seed), list, CrashConfig(), seed, counts, func(fault) bool { return true })
 		},
 		Sometimes: map[string]int{
-			"faults": 15000, "faults surfaced by the first open": 1000, "faults surfaced by reopen": 1000,
+			"faults": 15000, "faults: half written": 1000, "faults: and all after it": 5000, "faults surfaced by the first open": 1000, "faults surfaced by reopen": 1000,
 			"faults surfaced by put": 300, "faults surfaced by batch": 200, "faults surfaced by fork": 200,
 			"faults surfaced by drop": 100, "faults surfaced by reset": 50, "faults surfaced by snapshot": 50,
 			"faults surfaced by flush": 500, "faults surfaced by compact": 200, "faults surfaced by sync": 20,

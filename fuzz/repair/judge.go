@@ -29,6 +29,8 @@ func judge(image *crashfs.FS, rng *rand.Rand, counts *fuzz.Counts) error {
 	if len(before.Leaked) > 0 {
 		counts.Add("images with orphans", 1)
 	}
+	names, files := image.Volatile()
+	durable := names+files == 0
 	r, err := engine.RepairOrphans(storeDir, engine.RepairOptions{FS: image})
 	switch {
 	case errors.Is(err, engine.ErrUndecided):
@@ -62,8 +64,15 @@ func judge(image *crashfs.FS, rng *rand.Rand, counts *fuzz.Counts) error {
 		default:
 			left = image.PowerLoss(rng)
 		}
-		if _, err := whole(left, fmt.Sprintf("the repair removed %v, and then the power went", r.Removed)); err != nil {
+		found, err := whole(left, fmt.Sprintf("the repair removed %v, and then the power went", r.Removed))
+		if err != nil {
 			return err
+		}
+		if durable {
+			counts.Add("power losses after a repair of what was all durable", 1)
+			if !reflect.DeepEqual(before.Hashes, found.Hashes) {
+				return fmt.Errorf("the repair removed %v, and a power loss changed contents: %v, then %v", r.Removed, before.Hashes, found.Hashes)
+			}
 		}
 		counts.Add("power losses after a repair", 1)
 	}

@@ -17,7 +17,6 @@ func trials() []fuzz.Trial {
 	all = append(all, damage.Trials()...)
 	all = append(all, schedule.Trials()...)
 	all = append(all, churn.Trials()...)
-	all = append(all, limits.Trials()...)
 	all = append(all, golden.Trials()...)
 	all = append(all, limits.Trials()...)
 	all = append(all, repair.Trials()...)

@@ -7,9 +7,9 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 )
 
-// Verify recomputes the reference counts of every node, run, table and file and
-// compares them with those that are kept; and it compares the table files on disk
-// with those that something holds. It must be called while no Flush, Compact or
+// Verify recomputes the reference counts of every node, run, table and file, and the
+// memory of all memtables and nodes, and compares them with what is kept; and it
+// compares the table files on disk with those that something holds. It must be called while no Flush, Compact or
 // background job is writing files, that is, after Settle or with Manual. It costs
 // O(everything in the tree) and reads no table.
 func (s *Store) Verify() error {
@@ -33,10 +33,32 @@ func (s *Store) Verify() error {
 	if err := s.mu.tree.Verify(claims, pins); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
+	if err := s.verifyMemoryLocked(); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
 	if len(claims) > 0 {
 		return nil // a job may be writing files
 	}
 	return s.verifyFilesLocked()
+}
+
+// verifyMemoryLocked adds up what writers are held back by: too little makes the store
+// outgrow its budget, and too much makes writers stall for ever. The tree has
+// verified its own part.
+func (s *Store) verifyMemoryLocked() error {
+	var active int64
+	for _, f := range s.mu.tree.Forks() {
+		if f.Mem != nil {
+			active += f.Mem.Bytes()
+		}
+	}
+	if active != s.mu.activeBytes {
+		return fmt.Errorf("memory: counts %d bytes in memtables of forks, there are %d", s.mu.activeBytes, active)
+	}
+	if counted, there := s.memoryBytes.Load(), active+s.mu.tree.MemoryBytes(); counted != there {
+		return fmt.Errorf("memory: writers are held back by %d bytes, there are %d", counted, there)
+	}
+	return nil
 }
 
 func (s *Store) verifyFilesLocked() error {

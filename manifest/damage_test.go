@@ -158,6 +158,32 @@ func TestRotInTheLastGroupIsFound(t *testing.T) {
 	require.NoError(t, log.Close())
 }
 
+// TestAfterACleanCloseAPowerLossLeavesTheProof: the mark behind the last group was
+// synced with the close, so that rot in the group is found even if the power went
+// right after.
+func TestAfterACleanCloseAPowerLossLeavesTheProof(t *testing.T) {
+	disk, work := newDisk(t), newWorkload(9)
+	var wal fakeWAL
+	log, err := Create(disk, testDir, clone(work.model), Options{NextFile: fileNumbers(2), WaitDurable: wal.sync})
+	require.NoError(t, err)
+	require.NoError(t, log.Sync(appendSome(log, work, 2)))
+	before := requireLoads(t, disk, work.model).Bytes
+	require.NoError(t, log.Sync(appendSome(log, work, 2)))
+	require.NoError(t, log.Close())
+	image := disk.PowerLossStrict()
+	requireLoads(t, image, work.model)
+	content := readUsed(t, image, damagedManifest)
+	require.Less(t, before, int64(len(content))-frameHeaderBytes, "there is a last group")
+	for at := before; at < int64(len(content))-frameHeaderBytes; at++ {
+		damaged := append([]byte(nil), content...)
+		damaged[at] ^= 4
+		require.NoError(t, image.WriteFile(damagedManifest, damaged))
+		_, _, err := Load(image, testDir)
+		require.ErrorIs(t, err, errs.ErrCorrupt, "byte %d", at)
+		requireCorrupt(t, err, damagedManifest, int(at))
+	}
+}
+
 // TestTornTailWithWholeFramesBehindIt: of one unsynced group a power loss may
 // keep later frames and lose earlier ones. That is no damage.
 func TestTornTailWithWholeFramesBehindIt(t *testing.T) {

@@ -121,6 +121,53 @@ func TestASegmentWithoutADurableHeaderIsSuperseded(t *testing.T) {
 	require.Contains(t, rec.Leftover, ids.FileNum(3), "the superseded segment")
 }
 
+// What Start copies into the fresh segment is durable when it returns, and a mark
+// says so: rot in it is damage, also if the process is killed before it does
+// anything else.
+func TestRotInACopiedTailIsDamage(t *testing.T) {
+	for _, marked := range []bool{false, true} {
+		name := "the old segment has no mark at all"
+		if marked {
+			name = "a mark vouches for the start of the old segment"
+		}
+		t.Run(name, func(t *testing.T) {
+			fs := newDir(t)
+			var files numbers
+			old := startAt(t, fs, &files, 1)
+			if marked {
+				put(t, old, 1, 100)
+				require.NoError(t, old.Sync(1))
+				require.True(t, old.markIdle())
+			}
+			first := old.appended + 1
+			for lsn := first; lsn < first+3; lsn++ {
+				put(t, old, lsn, 100)
+			}
+			require.NoError(t, old.Write(first+2)) // and killed: no fsync, no mark
+			l := startAt(t, fs, &files, first+3)
+			killed := fs.AfterKill()
+			lsns, rec, err := replayed(killed, 0)
+			require.NoError(t, err)
+			require.Equal(t, upTo(first+2), lsns)
+			fresh := rec.Segments[len(rec.Segments)-1]
+			require.Equal(t, first, fresh.FirstLSN, "the tail was copied")
+			segment := path.Join(testDir, ids.SegmentName(fresh.Number))
+			require.Greater(t, l.cur.synced, int64(headerBytes+300))
+			for _, image := range []*crashfs.FS{killed, fs.PowerLossAll()} {
+				data, err := image.ReadFile(segment)
+				require.NoError(t, err)
+				for at := int64(headerBytes); at < l.cur.synced; at++ {
+					bad := slices.Clone(data)
+					bad[at] ^= 4
+					require.NoError(t, image.WriteFile(segment, bad))
+					_, _, err := replayed(image, 0)
+					require.ErrorIs(t, err, errs.ErrCorrupt, "byte %d", at)
+				}
+			}
+		})
+	}
+}
+
 func TestAPowerLossMayUndoAnyRemoval(t *testing.T) {
 	build := func() (*crashfs.FS, *Log, ids.LSN) {
 		fs := newDir(t)

@@ -28,6 +28,8 @@ type full struct {
 	want    book
 	n       int // operations so far
 	cause   cause
+	before  int // calls that had found no room when the disk was filled last
+	refused int // calls of the store that were refused since
 }
 
 // cause is a way to find no room.
@@ -85,7 +87,9 @@ func Full() fuzz.Trial {
 			return fill(seed, counts)
 		},
 		Sometimes: map[string]int{
-			"disks filled": 150, "full: the disk": 15, "full: rows of tables": 15, "full: room for logs": 15,
+			"disks filled": 150, "full: the disk": 10, "full: new logs": 10, "full: room for logs": 10,
+			"full: new manifests": 5, "full: room for manifests": 5, "full: new tables": 10, "full: rows of tables": 10,
+			"full: tables made durable": 10, "full: CURRENT and its like": 2, "full: LOCK": 4,
 			"refused: write": 100, "refused: fork": 5, "refused: flush": 50, "refused: compact": 10, "refused: open": 10,
 			"done while full: drop": 150, "done while full: write": 100, "done while full: flush": 20,
 			"reads while full": 1000, "resumed": 150, "opened on a full disk": 5, "stores made on too small a disk": 8,
@@ -166,7 +170,6 @@ func (d *full) episode() error {
 	}
 	d.fill()
 	d.counts.Add("disks filled", 1)
-	d.counts.Add("full: "+d.cause.name, 1)
 	steps := stepsWhileFull
 	if !d.options.Manual {
 		steps = stepsWhileInBackground
@@ -180,6 +183,9 @@ func (d *full) episode() error {
 		if err := d.reopenWhileFull(); err != nil {
 			return err
 		}
+	}
+	if d.refused > 0 && d.cause.rules == nil || d.faults.Injected() > d.before {
+		d.counts.Add("full: "+d.cause.name, 1) // a call met it, and not only a rule lay in wait
 	}
 	d.free()
 	if err := d.resume(); err != nil {
@@ -219,6 +225,7 @@ func (d *full) check() error {
 
 // fill leaves no space, or hardly any.
 func (d *full) fill() {
+	d.before, d.refused = d.faults.Injected(), 0
 	if d.cause.rules == nil {
 		d.disk.SetCapacity(max(1, d.used()+int64(d.rng.IntN(3)*d.rng.IntN(20<<10))))
 		return
@@ -319,6 +326,7 @@ func (d *full) stepWhileFull() error {
 			return err
 		}
 		d.counts.Add("refused: "+stepNames[kind], 1)
+		d.refused++
 	}
 	d.counts.Add("reads while full", 1)
 	names := d.want.names()
@@ -338,6 +346,7 @@ func (d *full) reopenWhileFull() error {
 			return fmt.Errorf("close: %w", err)
 		}
 		d.counts.Add("refused: close", 1)
+		d.refused++
 	}
 	d.store = nil
 	if n := d.disk.OpenFiles(); n != 0 {
@@ -355,6 +364,7 @@ func (d *full) reopenWhileFull() error {
 		}
 	}
 	d.counts.Add("refused: open", 1)
+	d.refused++
 	if n := d.disk.OpenFiles(); n != 0 {
 		return fmt.Errorf("%d files or locks are open after a refused open", n)
 	}

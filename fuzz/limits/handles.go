@@ -143,9 +143,12 @@ func (h *handles) do(verb string) error {
 	switch verb {
 	case "get":
 		key := fmt.Sprintf("k%03d", h.rng.IntN(200))
-		_, want := h.want[name].Get(key)
-		if _, err := f.Get([]byte(key)); err != nil && (want || !errors.Is(err, engine.ErrNotFound)) {
+		want, found := h.want[name].Get(key)
+		switch got, err := f.Get([]byte(key)); {
+		case err != nil && (found || !errors.Is(err, engine.ErrNotFound)):
 			return err
+		case (err == nil) != found || string(got) != want:
+			return fmt.Errorf("get %s of %s: %.80q, want %.80q (there: %v)", key, name, got, want, found)
 		}
 	case "scan":
 		return h.want.compareFork(h.store, name)

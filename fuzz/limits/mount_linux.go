@@ -13,7 +13,7 @@ import (
 	"github.com/tinedb/tine/fuzz/ops"
 )
 
-func init() { children["mount"] = SmallDisk }
+func init() { children["mount"], children["may-mount"] = SmallDisk, MayMount }
 
 // The disk of a child: so large, and so much of it is a file that can be removed.
 const (
@@ -36,16 +36,34 @@ func mountNamespace() *syscall.SysProcAttr {
 	}
 }
 
+// MayMount does nothing but mount a disk, and tells whether that is permitted.
+func MayMount(dir string, _ *fuzz.Counts) error {
+	unmount, err := mountSmall(dir)
+	if err == nil {
+		unmount()
+	}
+	return err
+}
+
+// mountSmall mounts a small file system on dir, for this process alone.
+func mountSmall(dir string) (unmount func(), err error) {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoMount, err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", smallDiskBytes)); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoMount, err)
+	}
+	return func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }, nil
+}
+
 // SmallDisk fills a real file system of 12 MiB, in a mount namespace of its own,
 // frees some of it, goes on, and reopens.
 func SmallDisk(dir string, counts *fuzz.Counts) error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoMount, err)
+	unmount, err := mountSmall(dir)
+	if err != nil {
+		return err
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", smallDiskBytes)); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoMount, err)
-	}
-	defer func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }()
+	defer unmount()
 	counts.Add("mounted", 1)
 	s := &small{counts: counts, dir: dir, want: book{engine.MainFork: model.Contents{}, "junk": model.Contents{}}}
 	for round := range 3 {

@@ -98,14 +98,14 @@ func (f *FS) OpenFiles() int {
 }
 
 // Volatile tells how much a power loss could take now: the pending name
-// operations, and the files that have bytes or a length not synced. With 0 and
-// 0 all images are equal.
+// operations, and the files that have bytes or a length not synced, or that a
+// failed sync gave up. With 0 and 0 all images are equal.
 func (f *FS) Volatile() (names, files int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	seen := map[*inode]bool{nil: true}
 	look := func(n *inode) {
-		if !seen[n] && (n.dirtyLo < n.dirtyHi || n.durSize < n.size) {
+		if !seen[n] && (n.dirtyLo < n.dirtyHi || n.durSize < n.size || n.stale()) {
 			files++
 		}
 		seen[n] = true

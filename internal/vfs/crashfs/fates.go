@@ -10,6 +10,8 @@ func (nothingSurvives) beginFile(int)                 {}
 func (nothingSurvives) length(durable, _ int64) int64 { return durable }
 func (nothingSurvives) sector() fate                  { return fateOld }
 func (nothingSurvives) random() *rand.Rand            { return nil }
+func (nothingSurvives) beginSalvage()                 {}
+func (nothingSurvives) salvage() salvage              { return salvageOld }
 
 // allSurvives leaves everything but what a failed sync gave up.
 type allSurvives struct{}
@@ -19,6 +21,8 @@ func (allSurvives) beginFile(int)             {}
 func (allSurvives) length(_, now int64) int64 { return now }
 func (allSurvives) sector() fate              { return fateNew }
 func (allSurvives) random() *rand.Rand        { return nil }
+func (allSurvives) beginSalvage()             {}
+func (allSurvives) salvage() salvage          { return salvageOld }
 
 // randomFates draws. Independent draws per sector alone would almost never
 // leave a long unsynced stretch whole, so each file first draws a manner.
@@ -27,6 +31,7 @@ type randomFates struct {
 	survival uint64 // of 16 name operations, how many survive on average
 	manner   manner
 	intact   int // sectors still to come that are new
+	salvages manner
 }
 
 // manner is how the volatile sectors of one file fare in one image.
@@ -84,3 +89,17 @@ func (f *randomFates) sector() fate {
 }
 
 func (f *randomFates) random() *rand.Rand { return f.r }
+
+func (f *randomFates) beginSalvage() {
+	f.salvages = [...]manner{mannerOld, mannerNew, mannerMixed}[f.r.IntN(3)]
+}
+
+func (f *randomFates) salvage() salvage {
+	switch f.salvages {
+	case mannerOld:
+		return salvageOld
+	case mannerNew:
+		return salvageNew
+	}
+	return salvage(f.r.IntN(int(salvageCount)))
+}

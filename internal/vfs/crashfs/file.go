@@ -153,8 +153,8 @@ func (h *file) Close() error {
 }
 
 // FailSync is what a Sync that returns an error does to the data: it is taken
-// for written, so the next Sync succeeds, and after a power loss the old bytes
-// are there. The fault injecting file system calls it.
+// for written, so the next Sync succeeds, and after a power loss each sector has the
+// old bytes, the new ones or some of them. The fault injecting file system calls it.
 func (h *file) FailSync() {
 	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()

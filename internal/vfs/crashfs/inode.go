@@ -29,7 +29,7 @@ type slot struct {
 	cur, dur *page
 	dirty    []extent // written since the last sync, in order
 	own      bool     // nothing else refers to cur
-	stale    bool     // after a failed sync: dur may lag behind cur outside dirty
+	stale    bool     // after a failed sync: dur may lag behind cur outside dirty, and nobody knows whether it does
 }
 
 // extent is a range [lo, hi) of bytes in a page.
@@ -132,8 +132,8 @@ func (n *inode) sync() {
 }
 
 // failSync forgets that anything is to be written, as a kernel does after a
-// failed writeback: processes go on seeing the new bytes, the disk has the old
-// ones, and the next sync has nothing to do.
+// failed writeback: processes go on seeing the new bytes, the next sync has nothing
+// to do, and which of the bytes reached the disk is known to nobody.
 func (n *inode) failSync() {
 	for i := n.dirtyLo; i < n.dirtyHi; i++ {
 		if s := &n.slots[i]; len(s.dirty) > 0 {

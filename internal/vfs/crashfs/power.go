@@ -46,7 +46,9 @@ func (f *FS) AfterKill() *FS {
 // length is between the durable one and the last one, and each sector has, in
 // the bytes that were written since the last sync, the old bytes, the new ones,
 // those of some of the writes, zeros or garbage. Synced bytes stay what they
-// are, also in a sector that was written again elsewhere.
+// are, also in a sector that was written again elsewhere. Of what a failed sync gave
+// up, each sector has the old bytes or the new ones or is torn between them, whatever
+// was synced later.
 //
 // The draws are not uniform: whole files that kept all or nothing, and kept
 // all up to some sector, come often, because that is where recovery decides.
@@ -73,13 +75,25 @@ const (
 	fateCount
 )
 
+// salvage is what becomes of the bytes of a sector that a failed sync gave up.
+type salvage int
+
+const (
+	salvageOld  salvage = iota
+	salvageNew          // the write arrived, and the error was about another one
+	salvageTorn         // the new bytes up to some byte, then the old ones
+	salvageCount
+)
+
 // fates decides for one image. It is asked in a fixed order.
 type fates interface {
 	survives() bool
 	beginFile(dirtySectors int)
 	length(durable, now int64) int64
 	sector() fate
-	random() *rand.Rand // for fateSome and fateGarbage
+	random() *rand.Rand // for fateSome and fateGarbage, and for torn salvage
+	beginSalvage()      // of a file, only if a failed sync gave up some of it
+	salvage() salvage
 }
 
 func (f *FS) powerLoss(fates fates) *FS {
@@ -138,6 +152,9 @@ func (n *inode) afterPowerLoss(fates fates) *inode {
 		sectors += bits.OnesCount8(n.slots[i].dirtySectors())
 	}
 	fates.beginFile(sectors)
+	if n.stale() {
+		fates.beginSalvage()
+	}
 	size := n.durSize
 	if size < n.size {
 		size = fates.length(n.durSize, n.size)
@@ -159,6 +176,16 @@ func (n *inode) afterPowerLoss(fates fates) *inode {
 	return lost
 }
 
+// stale tells whether a failed sync gave up anything that is not on disk since.
+func (n *inode) stale() bool {
+	for i := range n.slots {
+		if n.slots[i].stale {
+			return true
+		}
+	}
+	return false
+}
+
 // dirtySectors gives a bit for each sector that has volatile bytes.
 func (s *slot) dirtySectors() uint8 {
 	var set uint8
@@ -171,9 +198,13 @@ func (s *slot) dirtySectors() uint8 {
 }
 
 func (s *slot) afterPowerLoss(fates fates) *page {
+	before := s.dur
+	if s.stale {
+		before = s.salvaged(fates)
+	}
 	dirty := s.dirtySectors()
 	if dirty == 0 {
-		return s.dur
+		return before
 	}
 	var chosen [pageBytes / sectorBytes]fate
 	allOld, allNew := true, !s.stale
@@ -185,15 +216,15 @@ func (s *slot) afterPowerLoss(fates fates) *page {
 		}
 	}
 	if allOld {
-		return s.dur
+		return before
 	}
 	if allNew {
 		s.own = false
 		return s.cur
 	}
 	p := new(page)
-	if s.dur != nil {
-		*p = *s.dur
+	if before != nil {
+		*p = *before
 	}
 	for at, fate := range chosen {
 		if dirty&(1<<at) != 0 {
@@ -203,7 +234,43 @@ func (s *slot) afterPowerLoss(fates fates) *page {
 	return p
 }
 
-// loseSector writes one sector of p, which holds the old bytes.
+// salvaged gives the page as failed syncs left it on disk. What was written since
+// the last sync is not in it: its fate is another one.
+func (s *slot) salvaged(fates fates) *page {
+	var old page
+	if s.dur != nil {
+		old = *s.dur
+	}
+	arrived := *s.cur
+	for _, e := range s.dirty {
+		copy(arrived[e.lo:e.hi], old[e.lo:e.hi])
+	}
+	p := s.dur
+	for start := 0; start < pageBytes; start += sectorBytes {
+		if [sectorBytes]byte(arrived[start:]) == [sectorBytes]byte(old[start:]) {
+			continue
+		}
+		end := start
+		switch fates.salvage() {
+		case salvageOld:
+		case salvageNew:
+			end += sectorBytes
+		case salvageTorn:
+			end += fates.random().IntN(sectorBytes)
+		}
+		if end == start {
+			continue
+		}
+		if p == s.dur { // shared
+			fresh := old
+			p = &fresh
+		}
+		copy(p[start:end], arrived[start:end])
+	}
+	return p
+}
+
+// loseSector writes one sector of p, which holds what was there before.
 func (s *slot) loseSector(p *page, start uint16, fate fate, r *rand.Rand) {
 	var touched []extent
 	for _, e := range s.dirty {

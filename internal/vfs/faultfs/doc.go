@@ -2,8 +2,8 @@
 //
 // It is not a crash: the process lives on and must deal with the error. A
 // failed call has no effect, with two exceptions that disks are known for: a
-// failed write may have written half, and a failed sync over crashfs loses the
-// data although the next sync succeeds.
+// failed write may have written half, and after a failed sync over crashfs a power
+// loss may take the data, or some of it, although the next sync succeeds.
 //
 // The life of one call:
 //

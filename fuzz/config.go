@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 // Config is one way to open a store. Tests run the same operations in several,
@@ -19,10 +20,10 @@ type Config struct {
 // Configs are those of the model-based runs.
 func Configs() []Config {
 	return []Config{
-		{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 64 << 10, MaxOpenFiles: 8}},
+		{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 64 << 10, MaxOpenFiles: 8, Schedule: rewriting(16 << 10)}},
 		{Name: "manual, one row a block, one block a table", Options: engine.Options{Manual: true, MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}},
 		{Name: "manual, everything in one table, no cache", Options: engine.Options{Manual: true, SegmentBytes: 32 << 10, CacheBytes: 1, MaxOpenFiles: 1}},
-		{Name: "background, 1 KiB memtables", Options: engine.Options{MemtableBytes: 1 << 10, SegmentBytes: 8 << 10, TableBytes: 1 << 10, BlockBytes: 128, CacheBytes: 1 << 10, MaxOpenFiles: 4}},
+		{Name: "background, 1 KiB memtables", Options: engine.Options{MemtableBytes: 1 << 10, SegmentBytes: 8 << 10, TableBytes: 1 << 10, BlockBytes: 128, CacheBytes: 1 << 10, MaxOpenFiles: 4, Schedule: rewriting(8 << 10)}},
 		{Name: "background, 4 KiB memtables, one descriptor", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 8 << 10, BlockBytes: 512, CacheBytes: 1, MaxOpenFiles: 1}},
 		{Name: "background, 2 KiB memtables, eight readers beside", Readers: 8, Options: engine.Options{MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 8 << 10, MaxOpenFiles: 4}},
 		{Name: "background, defaults", Options: engine.Options{SegmentBytes: 1 << 20}},
@@ -32,8 +33,12 @@ func Configs() []Config {
 // CrashConfig is that of the runs with crashes: all files small, so that every
 // kind of call comes often.
 func CrashConfig() Config {
-	return Config{Name: "crash", Options: engine.Options{Manual: true, MemtableBytes: 1 << 10, SegmentBytes: 2 << 10, TableBytes: 600, BlockBytes: 128, CacheBytes: 16 << 10, MaxOpenFiles: 4}}
+	return Config{Name: "crash", Options: engine.Options{Manual: true, MemtableBytes: 1 << 10, SegmentBytes: 2 << 10, TableBytes: 600, BlockBytes: 128, CacheBytes: 16 << 10, MaxOpenFiles: 4, Schedule: rewriting(1 << 10)}}
 }
+
+// rewriting makes a store rewrite its manifest after so many bytes of it, and
+// watches nothing. With the usual threshold no run of these would see a rewrite.
+func rewriting(bytes int64) *schedule.Schedule { return schedule.New(bytes, func(schedule.Point) {}) }
 
 // Soak is by how much runs are to be longer than usual: TINE_SOAK, 1 if unset.
 func Soak() int {

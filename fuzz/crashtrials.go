@@ -27,7 +27,8 @@ func randomCrashTrial() Trial {
 		"images": 5000, "images in recovery": 1000, "images during fork": 200, "images during flush": 500,
 		"images during compact": 200, "images during drop": 100, "images during reset": 30,
 		"images before a table file is unlinked": 50, "images before a log segment is trimmed": 100,
-		"images in a rotation of the log": 100, "torn logs": 15,
+		"images in a rotation of the log": 100, "torn logs": 15, "images in a rewrite": 50,
+		"power losses after recovery, some of it kept": 1000, "power losses after recovery, nothing unsynced kept": 1000,
 	})
 }
 
@@ -38,6 +39,7 @@ func mergeCrashTrial() Trial {
 	return crashTrial("crash-merges", ops.Merging(), 260, how, 12, map[string]int{
 		"images": 3500, "images during compact": 400, "images before a table file is unlinked": 200,
 		"store: merges": 100, "store: merges across a branch point": 5, "store: joins": 5, "store: tombstones dropped": 50,
+		"images in a rewrite": 100,
 	})
 }
 

@@ -27,6 +27,7 @@ type Driver struct {
 	history *History // of what was done; nil: none is kept
 	counts  *Counts
 	seen    *transcript // nil: none is kept
+	births  *births     // of what there was; the history's, if there is one
 
 	forks     map[int]*engine.Fork // by the model's id
 	snapshots map[int]*engine.Snapshot
@@ -67,6 +68,9 @@ func OpenDriver(fs vfs.FS, dir string, c Config, history *History, counts *Count
 		held: map[int]*held{}, writtenIn: map[int]bool{},
 	}
 	d.options.FS = fs
+	if history != nil {
+		d.births = history.births
+	}
 	return d, d.open()
 }
 
@@ -77,7 +81,18 @@ func (d *Driver) open() error {
 	}
 	d.store = store
 	d.forks, d.snapshots, d.stale = map[int]*engine.Fork{}, map[int]*engine.Snapshot{}, nil
-	return nil
+	if d.births == nil {
+		d.births = newBirths()
+	}
+	return d.sameBirths()
+}
+
+// sameBirths demands that all forks and snapshots are still those that were made.
+func (d *Driver) sameBirths() error {
+	if d.blind {
+		return nil
+	}
+	return d.births.learn(listed(d.store), d.state)
 }
 
 // Do does one operation to both. An error is a Disagreement; a panic of the store
@@ -122,6 +137,10 @@ func (d *Driver) mutate(op ops.Op) error {
 		return nil
 	}
 	d.note(op, before)
+	switch op.Kind {
+	case ops.Fork, ops.ForkSnapshot, ops.Snapshot:
+		return d.agree(op, d.sameBirths(), nil)
+	}
 	return nil
 }
 
@@ -358,6 +377,9 @@ func (d *Driver) useHeld(op ops.Op) error {
 // checkAll compares everything: names, contents, handles kept and handles stale.
 func (d *Driver) checkAll() error {
 	if err := compareView(d.store, d.state.View(), d.look, d.seen); err != nil {
+		return err
+	}
+	if err := d.sameBirths(); err != nil {
 		return err
 	}
 	for name, m := range d.state.Forks.All() {

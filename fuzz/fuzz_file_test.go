@@ -313,16 +313,7 @@ func (p prepared) requireRefused(t *testing.T, disk *crashfs.FS, damagedName str
 
 // workWith does operations to a store that could be read.
 func (p prepared) workWith(t *testing.T, disk *crashfs.FS, view model.View) {
-	var state model.State
-	id := 0
-	for name, contents := range view.Forks.All() {
-		id--
-		state.Forks = state.Forks.Set(name, model.Fork{ID: id, Contents: contents})
-	}
-	for name, contents := range view.Snapshots.All() {
-		id--
-		state.Snapshots = state.Snapshots.Set(name, model.Snapshot{ID: id, Contents: contents})
-	}
+	state := view.State()
 	d, err := Resume(disk, storeDir, p.config, state, NewCounts())
 	require.NoError(t, err)
 	rng := mathrand.New(mathrand.NewPCG(1, uint64(state.Forks.Len())))

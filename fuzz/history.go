@@ -20,11 +20,12 @@ type History struct {
 	acknowledged int
 	synced       int
 	phase        string // what the client is doing
+	births       *births
 }
 
 // NewHistory begins with a new store.
 func NewHistory() *History {
-	h := &History{}
+	h := &History{births: newBirths()}
 	h.append(model.New())
 	return h
 }

@@ -16,6 +16,7 @@ type Image struct {
 	Low    int    // the operations that must be there
 	High   int    // those that may be there
 	Synced int    // those that no further power loss may take away
+	Making bool   // the store is being made: what is there may yet be made anew
 	How    string // what died, and where
 	Seed   uint64 // for what is drawn while it is judged
 }
@@ -31,6 +32,7 @@ type camera struct {
 	single  bool // instead of all that one image, of a kind that is drawn
 	stride  int  // images at every stride-th call only
 	paused  bool
+	rewrite bool // a manifest is being rewritten
 
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -45,6 +47,10 @@ func (c *camera) snap(call, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls++
+	c.watch(call, name)
+	if call == "remove" && strings.Contains(name, "/MANIFEST-") {
+		defer func() { c.rewrite = false }()
+	}
 	if c.paused || c.calls%c.stride != 0 {
 		return
 	}
@@ -52,7 +58,7 @@ func (c *camera) snap(call, name string) {
 	var made []Image
 	add := func(fs *crashfs.FS, low int, how string) {
 		made = append(made, Image{
-			FS: fs, Low: low, Synced: before.Synced, Seed: c.rng.Uint64(),
+			FS: fs, Low: low, Synced: before.Synced, Seed: c.rng.Uint64(), Making: before.Phase == "open",
 			How: fmt.Sprintf("%s during %s, before call %d: %s %s", how, before.Phase, c.calls, call, name),
 		})
 	}
@@ -83,6 +89,20 @@ func (c *camera) snap(call, name string) {
 	c.count(before.Phase, call, name, len(made))
 }
 
+// watch follows the rewrites of the manifest, from the making of a new one in a store
+// that is open to the removal of the old one.
+func (c *camera) watch(call, name string) {
+	phase := c.history.now().Phase
+	manifest := strings.Contains(name, "/MANIFEST-")
+	switch {
+	case phase == "open" || phase == "reopen":
+		c.rewrite = false
+	case manifest && call == "create":
+		c.rewrite = true
+		c.counts.Add("rewrites of the manifest", 1)
+	}
+}
+
 // pause lets calls go by without images, or ends that.
 func (c *camera) pause(on bool) {
 	c.mu.Lock()
@@ -103,6 +123,9 @@ func (c *camera) thin(stride int) {
 func (c *camera) count(phase, call, name string, n int) {
 	c.counts.Add("images", n)
 	c.counts.Add("images during "+phase, n)
+	if c.rewrite {
+		c.counts.Add("images in a rewrite", n)
+	}
 	switch {
 	case call == "remove" && strings.HasSuffix(name, ".sst"):
 		c.counts.Add("images before a table file is unlinked", n)

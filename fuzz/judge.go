@@ -3,6 +3,7 @@ package fuzz
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func (j *Judge) Verdict(i Image) (err error) {
 		}
 	}
 	base := i.FS.AfterKill()
-	k, after, err := j.recovered(i.FS, i.Low, i.High)
+	k, known, after, err := j.recovered(i, rng)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (j *Judge) Verdict(i Image) (err error) {
 	if rng.IntN(max(j.goOn, 1)) > 0 {
 		return nil
 	}
-	return j.writeOn(after, k, rng)
+	return j.writeOn(after, k, known, rng)
 }
 
 // checkUnopened demands that a crash is not taken for damage.
@@ -89,43 +90,73 @@ func (j *Judge) checkUnopened(fs *crashfs.FS) error {
 // recovered opens the store and tells which prefix it holds, and what the
 // process leaves that dies then. As soon as the store is open a power loss may no
 // longer change that: recovery has made durable what it decided.
-func (j *Judge) recovered(fs *crashfs.FS, low, high int) (k int, after *crashfs.FS, err error) {
-	opened, after, err := j.view(fs)
+func (j *Judge) recovered(i Image, rng *rand.Rand) (k int, known *births, after *crashfs.FS, err error) {
+	_, lost := i.FS.PowerLossStrict().List(storeDir)
+	fleeting := i.Making && errors.Is(lost, fs.ErrNotExist) // the directory itself may go once more, and all be made anew
+	l, opened, after, err := j.look(i.FS)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
-	k, found := j.history.find(opened, low, high)
+	k, found := j.history.find(opened, i.Low, i.High)
 	if !found {
-		return 0, nil, j.explain(opened, low, high)
+		return 0, nil, nil, j.explain(opened, i.Low, i.High)
 	}
-	lost := after.PowerLossStrict
-	if j.kills {
-		lost = after.AfterKill
+	known = newBirths()
+	if !i.Making {
+		known = j.history.births.in(j.history.state(k))
 	}
-	again, _, err := j.view(lost())
+	if err := known.learn(l, j.history.state(k)); err != nil {
+		return 0, nil, nil, fmt.Errorf("recovered state is that after %d, but %w", k, err)
+	}
+	if err := checkKilled(after.AfterKill()); err != nil {
+		return 0, nil, nil, err
+	}
+	loss, kind := after.PowerLossStrict, "power losses after recovery, nothing unsynced kept"
+	switch seed := rng.Uint64(); {
+	case j.kills:
+		loss, kind = after.AfterKill, "kills after recovery"
+	case seed%2 == 0:
+		loss = func() *crashfs.FS { return after.PowerLoss(rand.New(rand.NewPCG(seed, 0))) }
+		kind = "power losses after recovery, some of it kept"
+	}
+	j.counts.Add(kind, 1)
+	l, again, _, err := j.look(loss())
 	if err != nil {
-		return 0, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
+		return 0, nil, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
+	}
+	if fleeting {
+		known = newBirths()
+	}
+	if err := known.learn(l, j.history.state(k)); err != nil {
+		return 0, nil, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
 	}
 	if d := model.Diff(again, opened); d != "" {
-		return 0, nil, fmt.Errorf("a power loss right after recovery changes what was recovered: %s", d)
+		return 0, nil, nil, fmt.Errorf("a power loss right after recovery changes what was recovered: %s", d)
 	}
-	return k, after, nil
+	return k, known, after, nil
 }
 
 // view opens the store, reads all of it and lets the process die.
 func (j *Judge) view(fs *crashfs.FS) (v model.View, after *crashfs.FS, err error) {
+	_, v, after, err = j.look(fs)
+	return v, after, err
+}
+
+// look does the same, and gives what the store lists too.
+func (j *Judge) look(fs *crashfs.FS) (l listing, v model.View, after *crashfs.FS, err error) {
 	s, err := j.open(fs)
 	if err != nil {
-		return v, nil, err
+		return l, v, nil, err
 	}
-	v, err = readView(s)
+	l = listed(s)
+	v, err = readListed(s, l)
 	after = fs.AfterKill()
 	fs.Kill()
 	s.Close() // stops its goroutines; the dead file system takes nothing from it
 	if err != nil {
-		return v, nil, fmt.Errorf("read after recovery: %w", err)
+		return l, v, nil, fmt.Errorf("read after recovery: %w", err)
 	}
-	return v, after, nil
+	return l, v, after, nil
 }
 
 func (j *Judge) open(fs *crashfs.FS) (*engine.Store, error) {
@@ -166,7 +197,7 @@ func (j *Judge) crashRecovery(fs *crashfs.FS, i Image, k int, rng *rand.Rand) er
 		if rng.IntN(3) > 0 {
 			return
 		}
-		image := Image{Low: k, High: k, Synced: i.Synced, Seed: rng.Uint64()}
+		image := Image{Low: k, High: k, Synced: i.Synced, Seed: rng.Uint64(), Making: i.Making}
 		if durable {
 			image.Synced = k
 		}
@@ -200,7 +231,7 @@ func (j *Judge) crashRecovery(fs *crashfs.FS, i Image, k int, rng *rand.Rand) er
 
 // writeOn writes on after a recovery, flushes, compacts and closes; nothing may be
 // wrong then, and everything be there once more.
-func (j *Judge) writeOn(fs *crashfs.FS, k int, rng *rand.Rand) error {
+func (j *Judge) writeOn(fs *crashfs.FS, k int, known *births, rng *rand.Rand) error {
 	s, err := j.open(fs)
 	if err != nil {
 		return err
@@ -208,7 +239,8 @@ func (j *Judge) writeOn(fs *crashfs.FS, k int, rng *rand.Rand) error {
 	d := &Driver{
 		options: j.config.Options, dir: storeDir, store: s, state: j.history.state(k), counts: NewCounts(),
 		held: map[int]*held{}, writtenIn: map[int]bool{}, openHandles: fs.OpenFiles,
-		forks: map[int]*engine.Fork{}, snapshots: map[int]*engine.Snapshot{},
+		births: known,
+		forks:  map[int]*engine.Fork{}, snapshots: map[int]*engine.Snapshot{},
 	}
 	d.options.FS = fs
 	first, _ := d.state.Forks.At(rng.IntN(d.state.Forks.Len()))
@@ -230,5 +262,5 @@ func (j *Judge) writeOn(fs *crashfs.FS, k int, rng *rand.Rand) error {
 	if err := d.Close(); err != nil {
 		return fmt.Errorf("going on after recovery: close: %w", err)
 	}
-	return checkClean(fs, storeDir)
+	return checkTidy(fs, storeDir)
 }

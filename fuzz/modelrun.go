@@ -62,7 +62,7 @@ func (d *Driver) finish(list []ops.Op, fs vfs.FS) (err error) {
 	if err := errors.Join(d.beside.stop(), d.Close()); err != nil {
 		return fmt.Errorf("at the end: close: %w", err)
 	}
-	return checkClean(fs, d.dir)
+	return checkTidy(fs, d.dir)
 }
 
 // runConfigs does a list in several configurations, as many at a time as there

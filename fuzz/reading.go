@@ -120,8 +120,15 @@ func compareRow(key, value string, i int, want model.Contents) error {
 
 // readView reads all that a store holds, by scans.
 func readView(s *engine.Store) (model.View, error) {
-	var v model.View
-	for _, info := range s.Forks() {
+	return readListed(s, listed(s))
+}
+
+// readListed reads what is listed.
+func readListed(s *engine.Store, l listing) (v model.View, err error) {
+	if v.Kin, err = l.kin(); err != nil {
+		return v, err
+	}
+	for _, info := range l.forks {
 		f, err := s.Fork(info.Name)
 		if err != nil {
 			return v, err
@@ -132,7 +139,7 @@ func readView(s *engine.Store) (model.View, error) {
 		}
 		v.Forks = v.Forks.Set(info.Name, contents)
 	}
-	for _, info := range s.Snapshots() {
+	for _, info := range l.snapshots {
 		n, err := s.Snapshot(info.Name)
 		if err != nil {
 			return v, err
@@ -160,7 +167,8 @@ func readContents(r reader) (model.Contents, error) {
 	return c, failed()
 }
 
-// compareView compares every fork and snapshot by gets and by scans both ways.
+// compareView compares names and parents, and every fork and snapshot by gets and by
+// scans both ways.
 func compareView(s *engine.Store, want model.View, look func(reader) reader, seen *transcript) error {
 	if err := compareNames(s, want, seen); err != nil {
 		return err
@@ -188,10 +196,11 @@ func compareView(s *engine.Store, want model.View, look func(reader) reader, see
 
 func compareNames(s *engine.Store, want model.View, seen *transcript) error {
 	var forks, snapshots []string
-	for _, info := range s.Forks() {
+	l := listed(s)
+	for _, info := range l.forks {
 		forks = append(forks, info.Name)
 	}
-	for _, info := range s.Snapshots() {
+	for _, info := range l.snapshots {
 		snapshots = append(snapshots, info.Name)
 	}
 	seen.saw([]byte(fmt.Sprint(forks, snapshots)))
@@ -200,6 +209,13 @@ func compareNames(s *engine.Store, want model.View, seen *transcript) error {
 	}
 	if got, want := fmt.Sprint(snapshots), fmt.Sprint(want.Snapshots.Keys()); got != want {
 		return fmt.Errorf("snapshots are %s, want %s", got, want)
+	}
+	kin, err := l.kin()
+	if err != nil {
+		return err
+	}
+	if d := model.DiffKin(kin, want.Kin); d != "" {
+		return errors.New(d)
 	}
 	return nil
 }

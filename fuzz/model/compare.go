@@ -7,10 +7,12 @@ import (
 )
 
 // View is what can be seen of a store from outside: the contents behind each
-// name. It is what two stores, or a store and a State, are compared by.
+// name, and what came of what. It is what two stores, or a store and a State, are
+// compared by.
 type View struct {
 	Forks     Map[Contents]
 	Snapshots Map[Contents]
+	Kin       Map[string] // as the function Kin gives it
 }
 
 // View shows a state as seen from outside.
@@ -22,6 +24,7 @@ func (s State) View() View {
 	for name, n := range s.Snapshots.All() {
 		v.Snapshots = v.Snapshots.Set(name, n.Contents)
 	}
+	v.Kin = s.kin()
 	return v
 }
 
@@ -30,7 +33,20 @@ func Diff(got, want View) string {
 	if d := diffNamed("fork", got.Forks, want.Forks); d != "" {
 		return d
 	}
-	return diffNamed("snapshot", got.Snapshots, want.Snapshots)
+	if d := diffNamed("snapshot", got.Snapshots, want.Snapshots); d != "" {
+		return d
+	}
+	return DiffKin(got.Kin, want.Kin)
+}
+
+// DiffKin tells in words where got first differs from want, "" if nowhere.
+func DiffKin(got, want Map[string]) string {
+	for name, wanted := range want.All() {
+		if parent, _ := got.Get(name); parent != wanted {
+			return fmt.Sprintf("%s was made from %q, want %q", name, parent, wanted)
+		}
+	}
+	return ""
 }
 
 func diffNamed(what string, got, want Map[Contents]) string {
@@ -88,5 +104,8 @@ func (v View) Fingerprint() uint64 {
 	}
 	write("fork", v.Forks)
 	write("snapshot", v.Snapshots)
+	for name, parent := range v.Kin.All() {
+		fmt.Fprintf(h, "%q of %q ", name, parent)
+	}
 	return h.Sum64()
 }

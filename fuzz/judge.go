@@ -124,10 +124,11 @@ func (j *Judge) recovered(i Image, rng *rand.Rand) (k int, known *births, after 
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
 	}
+	kept := known
 	if fleeting {
-		known = newBirths()
+		kept = newBirths()
 	}
-	if err := known.learn(l, j.history.state(k)); err != nil {
+	if err := kept.learn(l, j.history.state(k)); err != nil {
 		return 0, nil, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
 	}
 	if d := model.Diff(again, opened); d != "" {

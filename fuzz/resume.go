@@ -7,7 +7,8 @@ import (
 )
 
 // Resume makes a driver for a store that exists and should hold state. Whether it
-// does is for an operation Check to say. Without a history, crashes of what is
+// does is for an operation Check to say; but what came of what is believed from the
+// store, for a state that was written down by names does not know it. Without a history, crashes of what is
 // done from here on cannot be judged.
 func Resume(fs vfs.FS, dir string, c Config, state model.State, counts *Counts) (*Driver, error) {
 	d := &Driver{
@@ -21,5 +22,13 @@ func Resume(fs vfs.FS, dir string, c Config, state model.State, counts *Counts) 
 	if err := d.open(); err != nil {
 		return nil, err
 	}
-	return d, nil
+	view := state.View()
+	kin, err := listed(d.store).kin()
+	if err != nil {
+		d.abandon()
+		return nil, err
+	}
+	view.Kin = kin
+	d.state, d.births = view.State(), newBirths()
+	return d, d.sameBirths()
 }

@@ -7,9 +7,10 @@ import (
 )
 
 // Resume makes a driver for a store that exists and should hold state. Whether it
-// does is for an operation Check to say; but what came of what is believed from the
-// store, for a state that was written down by names does not know it. Without a history, crashes of what is
-// done from here on cannot be judged.
+// does is for an operation Check to say; but whose child a fork is, and when it was
+// made, is believed from the store, for a state that was written down by names does
+// not know it. Without a history, crashes of what is done from here on cannot be
+// judged.
 func Resume(fs vfs.FS, dir string, c Config, state model.State, counts *Counts) (*Driver, error) {
 	d := &Driver{
 		options: c.Options, dir: dir, state: state, counts: counts,

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
@@ -127,4 +128,21 @@ func TestAStoreOpenedWithoutALostTableOpensAgain(t *testing.T) {
 	s = open(t, "/db", small(disk)) // nothing is lost any more
 	require.NoError(t, s.Verify(), "and the orphan is gone")
 	require.NoError(t, s.Close())
+}
+
+// Every open writes a manifest of its own and removes the one before.
+func TestAnOpenLeavesOneManifest(t *testing.T) {
+	disk := crashfs.New()
+	for range 3 {
+		require.NoError(t, open(t, "/db", small(disk)).Close())
+		names, err := disk.List("/db")
+		require.NoError(t, err)
+		manifests := 0
+		for _, name := range names {
+			if kind, _ := ids.ParseFileName(name); kind == ids.FileManifest {
+				manifests++
+			}
+		}
+		require.Equal(t, 1, manifests, "%v", names)
+	}
 }

@@ -130,10 +130,13 @@ func TestAStoreOpenedWithoutALostTableOpensAgain(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// Every open writes a manifest of its own and removes the one before.
+// Every open writes a manifest of its own and removes all others, also those that
+// a crash has left.
 func TestAnOpenLeavesOneManifest(t *testing.T) {
 	disk := crashfs.New()
 	for range 3 {
+		require.NoError(t, open(t, "/db", small(disk)).Close())
+		require.NoError(t, disk.WriteFile("/db/MANIFEST-000900", []byte("of an open that a crash ended")))
 		require.NoError(t, open(t, "/db", small(disk)).Close())
 		names, err := disk.List("/db")
 		require.NoError(t, err)

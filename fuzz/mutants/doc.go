@@ -46,6 +46,8 @@
 //
 // Bugs that were tried and are none, because something else makes them harmless:
 //
+//   - An open does not remove old manifests with the other orphans: the manifest's
+//     own start has tried that before, and the orphan scan only reports a failure.
 //   - Recovery does not fsync the segments that it has read. What it needs of the
 //     last one and no sync mark vouches for is copied into the fresh segment, which
 //     is fsynced; if not even that one's header is vouched for, the fresh segment

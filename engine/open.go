@@ -67,6 +67,11 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	if fresh {
+		if err := s.makeDir(); err != nil {
+			return err
+		}
+	}
 	if err := s.lockDir(); err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (s *Store) open() error {
 }
 
 // inspect tells whether a store has to be made in the directory, and refuses what
-// is neither a store nor empty. It changes nothing but to make the directory.
+// is neither a store nor empty. It changes nothing.
 func (s *Store) inspect() (fresh bool, err error) {
 	names, err := s.fs.List(s.dir)
 	switch {
@@ -93,7 +98,7 @@ func (s *Store) inspect() (fresh bool, err error) {
 		if s.opts.ReadOnly || s.opts.MustExist {
 			return false, fmt.Errorf("%w: the directory does not exist", ErrNotStore)
 		}
-		return true, s.makeDir()
+		return true, nil
 	case errors.Is(err, syscall.ENOTDIR):
 		return false, fmt.Errorf("%w: it is not a directory", ErrNotStore)
 	case err != nil:
@@ -124,25 +129,21 @@ func (s *Store) inspect() (fresh bool, err error) {
 	return true, nil
 }
 
-// makeDir makes the store's directory and missing ones above it, durably.
+// makeDir makes the store's directory and missing ones above it, durably. What is
+// there may have been made a moment ago by a process that died before its sync, so
+// the whole way up is synced, but for what this process may not look into.
 func (s *Store) makeDir() error {
 	dir := path.Clean(s.dir)
-	made := []string{}
-	for at := dir; ; at = path.Dir(at) {
-		_, err := s.fs.List(at)
-		if err == nil || errors.Is(err, fs.ErrPermission) || at == path.Dir(at) {
-			break // it is there, though perhaps not to be looked into
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return err // whether it is there is not known, so neither is what to sync
-		}
-		made = append(made, at)
-	}
 	if err := s.fs.MkdirAll(dir); err != nil {
 		return err
 	}
-	for _, at := range made {
-		if err := s.fs.SyncDir(path.Dir(at)); err != nil {
+	for at := dir; at != path.Dir(at); at = path.Dir(at) {
+		// Not by way of dirSyncFS: a refusal here says nothing about the store's names.
+		err := s.fs.FS.SyncDir(path.Dir(at))
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package fuzz
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -91,8 +90,6 @@ func (j *Judge) checkUnopened(fs *crashfs.FS) error {
 // process leaves that dies then. As soon as the store is open a power loss may no
 // longer change that: recovery has made durable what it decided.
 func (j *Judge) recovered(i Image, rng *rand.Rand) (k int, known *births, after *crashfs.FS, err error) {
-	_, lost := i.FS.PowerLossStrict().List(storeDir)
-	fleeting := i.Making && errors.Is(lost, fs.ErrNotExist) // the directory itself may go once more, and all be made anew
 	l, opened, after, err := j.look(i.FS)
 	if err != nil {
 		return 0, nil, nil, err
@@ -124,11 +121,7 @@ func (j *Judge) recovered(i Image, rng *rand.Rand) (k int, known *births, after 
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
 	}
-	kept := known
-	if fleeting {
-		kept = newBirths()
-	}
-	if err := kept.learn(l, j.history.state(k)); err != nil {
+	if err := known.learn(l, j.history.state(k)); err != nil {
 		return 0, nil, nil, fmt.Errorf("after a power loss right after recovery: %w", err)
 	}
 	if d := model.Diff(again, opened); d != "" {

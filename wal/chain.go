@@ -67,6 +67,9 @@ func readChain(fs vfs.FS, dir string) (*chain, error) {
 	for c := tip; c != nil; {
 		ch.headers = append(ch.headers, c.header)
 		delete(byNumber, c.number)
+		if slices.ContainsFunc(ch.headers, func(h header) bool { return h.number == c.header.previous }) {
+			return nil, errs.Corruptf(ids.SegmentName(c.number), headerPrevious, "segment %d, which this one follows, comes after it", c.header.previous)
+		}
 		if c, err = before(c.header, byNumber); err != nil {
 			return nil, err
 		}

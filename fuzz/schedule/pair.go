@@ -158,30 +158,54 @@ func (p pair) meet(r *run, w way, o order, first, second *stop, photo uint64, co
 }
 
 // force tries the ways to a pair until it has come about in one, and then, if all
-// are asked for, the other orders in this one.
+// are asked for, the other orders, beginning with this one.
 func (p pair) force(counts *fuzz.Counts, photo uint64, all bool) (happened bool, err error) {
-	for _, w := range p.ways() {
-		counts.Add("runs", 1)
-		happened, err := p.try(w, through, photo, counts)
+	ways := p.ways()
+	for i, w := range ways {
+		happened, err := p.count(w, through, photo, counts)
 		if err != nil {
 			return false, err
 		}
 		if !happened {
-			counts.Add("ways that did not lead to their pair", 1)
 			continue
 		}
-		counts.Add("pairs forced, "+through.String(), 1)
 		for o := inside; all && o < orders; o++ {
-			counts.Add("runs", 1)
-			again, err := p.try(w, o, photo, counts)
-			if err != nil {
+			if err := p.follow(ways[i:], o, photo, counts); err != nil {
 				return false, err
-			}
-			if again {
-				counts.Add("pairs forced, "+o.String(), 1)
 			}
 		}
 		return true, nil
 	}
 	return false, nil
+}
+
+// follow forces the pair in another order, in the first of the ways that leads to
+// it. A worker's rest ends by a timer, for which nobody waits: so a way that led
+// to the pair once may miss it the next time, and is then tried again.
+func (p pair) follow(ways []way, o order, photo uint64, counts *fuzz.Counts) error {
+	const rounds = 3
+	for range rounds {
+		for _, w := range ways {
+			happened, err := p.count(w, o, photo, counts)
+			if err != nil || happened {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// count is try, counted.
+func (p pair) count(w way, o order, photo uint64, counts *fuzz.Counts) (happened bool, err error) {
+	counts.Add("runs", 1)
+	happened, err = p.try(w, o, photo, counts)
+	if err != nil {
+		return false, err
+	}
+	if happened {
+		counts.Add("pairs forced, "+o.String(), 1)
+	} else {
+		counts.Add("ways that did not lead to their pair", 1)
+	}
+	return happened, nil
 }

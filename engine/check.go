@@ -99,8 +99,8 @@ func (r *CheckReport) OK() bool { return len(r.Problems) == 0 && len(r.Missing) 
 // manifest, every record of the log, the tree they make, the files it reaches
 // against those on disk, and, at CheckFull and CheckDeep, every table. It goes on
 // behind a problem with whatever can still be checked by itself. It returns an
-// error only if the check itself was not possible, such as ErrLocked, ErrNotStore
-// or ErrNewerFormat; what is wrong with the store is in the report.
+// error only if the check itself was not possible, such as ErrLocked, ErrNotStore,
+// ErrNewerFormat or ErrOldFormat; what is wrong with the store is in the report.
 //
 // The file LOCK is made if a store has lost it; that is all that is ever written.
 // Cost: O(manifest + log); at CheckFull all tables are read once, at CheckDeep

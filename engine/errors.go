@@ -42,6 +42,9 @@ var (
 	ErrCorrupt = errs.ErrCorrupt
 	// ErrNewerFormat: a file was written by a newer version of the format.
 	ErrNewerFormat = errs.ErrNewerFormat
+	// ErrOldFormat: a file was written by an older version of the format, which is not
+	// read any more.
+	ErrOldFormat = errs.ErrOldFormat
 	// ErrNoSpace: the disk is full. Nothing has changed; free space and try again.
 	ErrNoSpace = errs.ErrNoSpace
 	// ErrPoisoned: a write or sync of the log or the manifest failed earlier, and the

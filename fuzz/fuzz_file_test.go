@@ -208,7 +208,8 @@ func hexSum(b []byte) string {
 
 // refused tells whether an error is one that damage may cause.
 func refused(err error) bool {
-	return errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrNewerFormat) || errors.Is(err, engine.ErrNotStore)
+	return errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrNewerFormat) || errors.Is(err, engine.ErrOldFormat) ||
+		errors.Is(err, engine.ErrNotStore)
 }
 
 // requireRightOrRefused opens what is left of the store. If it is sound, its

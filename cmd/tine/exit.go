@@ -86,6 +86,8 @@ func classify(err error) (code int, kind, advice string) {
 		return exitError, "undecided", "nothing was removed; the next command that writes settles it and removes what is left over"
 	case is(engine.ErrNewerFormat):
 		return exitError, "newer_format", "use a newer version of tine"
+	case is(engine.ErrOldFormat):
+		return exitError, "old_format", "export the rows with the version of tine that wrote them, and import them here"
 	case is(engine.ErrNotFound):
 		return exitNotFound, "not_found", ""
 	case is(engine.ErrForkNotFound):

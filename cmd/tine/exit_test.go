@@ -30,6 +30,7 @@ func TestErrorsHaveTheirExitCodes(t *testing.T) {
 		{"an interrupted call", context.Canceled, exitInterrupted},
 		{"damage", corrupt, exitCorrupt},
 		{"damage met while closing", errors.Join(engine.ErrNotFound, corrupt), exitCorrupt},
+		{"an old format", engine.ErrOldFormat, exitError},
 		{"a key that is not there", engine.ErrNotFound, exitNotFound},
 		{"a snapshot that is not there", engine.ErrSnapshotNotFound, exitNotFound},
 	} {

@@ -18,6 +18,10 @@ var ErrCorrupt = errors.New("corrupt data")
 // than this program knows.
 var ErrNewerFormat = errors.New("written in a newer format, which a newer version of tine reads")
 
+// ErrOldFormat says that a file was written by an older version of the format, which
+// this program has no code for any more.
+var ErrOldFormat = errors.New("written in an older format, which this version of tine does not read any more")
+
 // ErrNoSpace says that the disk is full. It is returned only where nothing has
 // changed and the call may be tried again.
 var ErrNoSpace = errors.New("no space left on device")

@@ -23,21 +23,27 @@ type Result struct {
 	TombstonesDropped uint64 // not written because nothing is there to hide
 }
 
+// MergeOptions tune a merge. The zero value keeps all tombstones and never ends
+// early.
+type MergeOptions struct {
+	// Gone tells whether nothing older than the inputs can hold a key: then its
+	// tombstone is dropped. It is asked once for each tombstone that is not
+	// shadowed; nil keeps them all. When in doubt it must say false.
+	Gone func(key []byte) (bool, error)
+	// Stop is asked every few hundred rows or 64 KiB, and its error ends the merge.
+	Stop func() error
+}
+
 // Merge copies the rows of inputs, newest first, into the current run of out:
 // one row a key, from the newest input that has it. With one input it is a
 // flush. It closes the inputs, and leaves ending the run to the caller.
 //
-// absent tells whether nothing older than the inputs can hold a key: then its
-// tombstone is dropped. It is asked once for each tombstone that is not
-// shadowed; nil keeps them all. When in doubt it must say false. stop is asked
-// every few hundred rows or 64 KiB, and its error ends the merge; nil never ends it.
-//
 // After an error out holds a part of the rows and is to be discarded. Cost: one
 // comparison a row while one input leads.
-func Merge(inputs []iterator.Iterator, out *Output, absent func(key []byte) (bool, error), stop func() error) (Result, error) {
+func Merge(inputs []iterator.Iterator, out *Output, o MergeOptions) (Result, error) {
 	t := newTally(inputs)
 	m := iterator.NewMerge(t.iterators())
-	res, err := mergeRows(m, t, out, absent, stop)
+	res, err := mergeRows(m, t, out, o)
 	if closeErr := m.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("merge: close the inputs: %w", closeErr)
 	}
@@ -47,13 +53,13 @@ func Merge(inputs []iterator.Iterator, out *Output, absent func(key []byte) (boo
 	return res, nil
 }
 
-func mergeRows(m *iterator.Merge, t *tally, out *Output, absent func(key []byte) (bool, error), stop func() error) (Result, error) {
+func mergeRows(m *iterator.Merge, t *tally, out *Output, o MergeOptions) (Result, error) {
 	var res Result
 	before := out.rows
 	rows, bytes := stopRows, 0 // since the last question; the first is asked at once
 	for ok := m.First(); ok; ok = m.Next() {
-		if (rows >= stopRows || bytes >= stopBytes) && stop != nil {
-			if err := stop(); err != nil {
+		if (rows >= stopRows || bytes >= stopBytes) && o.Stop != nil {
+			if err := o.Stop(); err != nil {
 				return res, err
 			}
 			rows, bytes = 0, 0
@@ -62,8 +68,8 @@ func mergeRows(m *iterator.Merge, t *tally, out *Output, absent func(key []byte)
 		rows++
 		bytes += len(key) + len(value)
 		t.lead(m.Source(), key)
-		if kind == iterator.Tombstone && absent != nil {
-			gone, err := absent(key)
+		if kind == iterator.Tombstone && o.Gone != nil {
+			gone, err := o.Gone(key)
 			if err != nil {
 				return res, fmt.Errorf("merge: look below a tombstone: %w", err)
 			}

@@ -65,7 +65,7 @@ func TestMerge(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			fsys := newFS(t)
 			out := NewOutput(fsys, dir, numbered(0, 0, 0))
-			result, err := Merge(iterators(c.inputs...), out, c.absent, nil)
+			result, err := Merge(iterators(c.inputs...), out, MergeOptions{Gone: c.absent})
 			require.NoError(t, err)
 			require.Equal(t, c.result, result)
 			run, err := out.EndRun()
@@ -124,11 +124,11 @@ func TestMergeEqualsAMap(t *testing.T) {
 		fsys := newFS(t)
 		out := NewOutput(fsys, dir, numbered(1<<r.Intn(14), 1<<r.Intn(14), 1<<r.Intn(10)))
 		asked := map[string]bool{}
-		got, err := Merge(iterators(inputs...), out, func(key []byte) (bool, error) {
+		got, err := Merge(iterators(inputs...), out, MergeOptions{Gone: func(key []byte) (bool, error) {
 			require.False(t, asked[string(key)], "asked twice about one key")
 			asked[string(key)] = true
 			return !older[string(key)], nil
-		}, nil)
+		}})
 		require.NoError(t, err)
 		require.Equal(t, want, got, "seed %d", seed)
 		run, err := out.EndRun()
@@ -172,7 +172,7 @@ func TestMergeEndsWithTheErrorThatStopsIt(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			fsys := newFS(t)
 			out := NewOutput(fsys, dir, numbered(4096, 4096, 256))
-			result, err := Merge(c.inputs(), out, c.absent, c.stop)
+			result, err := Merge(c.inputs(), out, MergeOptions{Gone: c.absent, Stop: c.stop})
 			require.ErrorIs(t, err, cause)
 			require.Zero(t, result)
 			require.NoError(t, out.Discard())
@@ -189,7 +189,10 @@ func TestMergeAsksWhetherToStopEveryFewHundredRows(t *testing.T) {
 	}
 	asked := 0
 	out := NewOutput(newFS(t), dir, numbered(0, 0, 0))
-	_, err := Merge(iterators(rows), out, func([]byte) (bool, error) { return true, nil }, func() error { asked++; return nil })
+	_, err := Merge(iterators(rows), out, MergeOptions{
+		Gone: func([]byte) (bool, error) { return true, nil },
+		Stop: func() error { asked++; return nil },
+	})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, asked, 10_000/stopRows/2)
 	require.LessOrEqual(t, asked, 10_000/stopRows+1)
@@ -202,7 +205,7 @@ func TestMergeAsksWhetherToStopBetweenLargeRows(t *testing.T) {
 	}
 	asked := 0
 	out := NewOutput(newFS(t), dir, numbered(0, 0, 0))
-	_, err := Merge(iterators(rows), out, nil, func() error { asked++; return nil })
+	_, err := Merge(iterators(rows), out, MergeOptions{Stop: func() error { asked++; return nil }})
 	require.NoError(t, err)
 	require.Equal(t, len(rows), asked)
 }
@@ -210,7 +213,7 @@ func TestMergeAsksWhetherToStopBetweenLargeRows(t *testing.T) {
 func TestMergeClosesItsInputs(t *testing.T) {
 	closed := 0
 	_, err := Merge([]iterator.Iterator{countClose{iterator.NewSlice(nil), &closed}, countClose{iterator.NewSlice(nil), &closed}},
-		NewOutput(newFS(t), dir, numbered(0, 0, 0)), nil, nil)
+		NewOutput(newFS(t), dir, numbered(0, 0, 0)), MergeOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 2, closed)
 }
@@ -244,7 +247,7 @@ func BenchmarkMerge(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				out := NewOutput(discardFS{}, dir, numbered(0, 0, 0))
-				if _, err := Merge(iterators(runs...), out, nil, nil); err != nil {
+				if _, err := Merge(iterators(runs...), out, MergeOptions{}); err != nil {
 					b.Fatal(err)
 				}
 				if _, err := out.EndRun(); err != nil {

@@ -166,7 +166,8 @@ func (s *Store) merge(c *forktree.Claim, stop func() error) error {
 	var res compaction.Result
 	var metas []sstable.Meta
 	err = s.shielded(c, func() (err error) {
-		if res, err = compaction.Merge(inputs, out, below.absent, unshielded(stop)); err == nil {
+		res, err = compaction.Merge(inputs, out, compaction.MergeOptions{Gone: below.absent, Stop: unshielded(stop)})
+		if err == nil {
 			invariant.Check(res.RowsIn == before, "%d rows were read of tables that hold %d", res.RowsIn, before)
 			metas, err = out.EndRun()
 		}

@@ -194,7 +194,9 @@ func (s *Store) claimMemory(upTo ids.NodeID) (claims []*forktree.Claim, below []
 }
 
 func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) ([]sstable.Meta, error) {
-	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, below.absent, unshielded(s.stopped))
+	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, compaction.MergeOptions{
+		Gone: below.absent, Stop: unshielded(s.stopped),
+	})
 	if err != nil {
 		return nil, err
 	}

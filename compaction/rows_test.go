@@ -63,7 +63,7 @@ func readRun(t *testing.T, fsys vfs.FS, metas []sstable.Meta) []iterator.Row {
 		r, err := tables.Reader(m)
 		require.NoError(t, err)
 		require.NoError(t, r.Verify())
-		it := r.NewIter()
+		it := r.NewIter(nil)
 		for ok := it.First(); ok; ok = it.Next() {
 			row := iterator.Row{Key: bytes.Clone(it.Key()), Kind: it.Kind()}
 			if len(it.Value()) > 0 {

@@ -115,7 +115,7 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 		if err != nil {
 			return dst, false, v.s.blame(err)
 		}
-		value, kind, ok, err := r.Get(dst, key)
+		value, kind, ok, err := r.Get(dst, key, nil)
 		if err != nil {
 			return dst, false, v.s.blame(err)
 		}
@@ -181,9 +181,9 @@ func (s *Store) runIter(run *forktree.Run, cached bool) iterator.Iterator {
 				return nil, err
 			}
 			if cached {
-				return r.NewIter(), nil
+				return r.NewIter(nil), nil
 			}
-			return r.NewUncachedIter(), nil
+			return r.NewUncachedIter(nil), nil
 		})
 }
 

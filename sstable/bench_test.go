@@ -15,7 +15,7 @@ const benchRows = 200_000
 func benchReader(b *testing.B) *Reader {
 	content, m := buildTable(b, sequentialRows(benchRows), 0, WriterOptions{})
 	r := mustOpen(b, content, &m, 1<<30)
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	for ok := it.First(); ok; ok = it.Next() {
 	}
 	b.ReportAllocs()
@@ -39,7 +39,7 @@ func BenchmarkGetHit(b *testing.B) {
 	var dst []byte
 	for i := 0; b.Loop(); i++ {
 		var found bool
-		if dst, _, found, _ = r.Get(dst[:0], keys[i%len(keys)]); !found {
+		if dst, _, found, _ = r.Get(dst[:0], keys[i%len(keys)], nil); !found {
 			b.Fatal("missing")
 		}
 	}
@@ -49,7 +49,7 @@ func BenchmarkGetMiss(b *testing.B) {
 	keys := benchKeys(1)
 	r := benchReader(b)
 	for i := 0; b.Loop(); i++ {
-		if _, _, found, _ := r.Get(nil, keys[i%len(keys)]); found {
+		if _, _, found, _ := r.Get(nil, keys[i%len(keys)], nil); found {
 			b.Fatal("found")
 		}
 	}
@@ -57,7 +57,7 @@ func BenchmarkGetMiss(b *testing.B) {
 
 func BenchmarkSeekGE(b *testing.B) {
 	keys := benchKeys(1)
-	it := benchReader(b).NewIter()
+	it := benchReader(b).NewIter(nil)
 	for i := 0; b.Loop(); i++ {
 		if !it.SeekGE(keys[i%len(keys)]) {
 			b.Fatal("missing")
@@ -66,7 +66,7 @@ func BenchmarkSeekGE(b *testing.B) {
 }
 
 func benchScan(b *testing.B, step func(*Iter) bool, start func(*Iter) bool) {
-	it := benchReader(b).NewIter()
+	it := benchReader(b).NewIter(nil)
 	n := 0
 	for b.Loop() {
 		if !step(it) {
@@ -90,7 +90,7 @@ func BenchmarkGetUncached(b *testing.B) {
 	b.ReportAllocs()
 	var dst []byte
 	for i := 0; b.Loop(); i++ {
-		dst, _, _, _ = r.Get(dst[:0], keys[i%len(keys)])
+		dst, _, _, _ = r.Get(dst[:0], keys[i%len(keys)], nil)
 	}
 }
 

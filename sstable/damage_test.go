@@ -51,7 +51,7 @@ func readAll(r *Reader, rows []iterator.Row) error {
 		}
 	}
 	for _, backward := range []bool{false, true} {
-		it, n := r.NewIter(), 0
+		it, n := r.NewIter(nil), 0
 		ok := it.First()
 		if backward {
 			ok = it.Last()
@@ -374,11 +374,11 @@ func TestReadErrorsAreNotCorruption(t *testing.T) {
 	require.NoError(t, err, "a failed opening is not remembered")
 
 	fsys.failRead = broken
-	_, _, found, err := r.Get(nil, rows[3].Key)
+	_, _, found, err := r.Get(nil, rows[3].Key, nil)
 	require.ErrorIs(t, err, broken)
 	require.NotErrorIs(t, err, errs.ErrCorrupt)
 	require.False(t, found)
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	require.False(t, it.First())
 	fsys.failRead = nil
 	require.False(t, it.First(), "an iterator's error is sticky")

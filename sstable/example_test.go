@@ -39,9 +39,9 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	value, _, found, err := r.Get(nil, []byte("plum"))
+	value, _, found, err := r.Get(nil, []byte("plum"), nil)
 	fmt.Println(string(value), found, err)
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	for ok := it.First(); ok; ok = it.Next() {
 		fmt.Println(it.Ordinal(), string(it.Key()), it.Kind() == iterator.Tombstone)
 	}

@@ -111,11 +111,11 @@ func FuzzRows(f *testing.F) {
 		r := mustOpen(t, content, &m, 1<<20)
 		require.NoError(t, readAll(r, rows))
 		require.NoError(t, r.Verify())
-		it := r.NewIter()
+		it := r.NewIter(nil)
 		for _, row := range rows {
 			for _, key := range [][]byte{row.Key, append(bytes.Clone(row.Key), 0), row.Key[:len(row.Key)/2]} {
 				at, exists := search(rows, key)
-				_, _, found, err := r.Get(nil, key)
+				_, _, found, err := r.Get(nil, key, nil)
 				require.NoError(t, err)
 				require.Equal(t, exists, found)
 				require.Equal(t, at < len(rows), it.SeekGE(key))

@@ -174,9 +174,9 @@ func FuzzTable(f *testing.F) {
 		}
 		_ = r.Verify()
 		for _, row := range table.rows {
-			_, _, _, _ = r.Get(nil, row.Key)
+			_, _, _, _ = r.Get(nil, row.Key, nil)
 		}
-		it, rows := r.NewIter(), uint64(0)
+		it, rows := r.NewIter(nil), uint64(0)
 		var last []byte
 		for ok := it.First(); ok; ok = it.Next() {
 			require.True(t, rows == 0 || bytes.Compare(last, it.Key()) < 0)

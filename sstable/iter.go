@@ -4,55 +4,68 @@ import (
 	"github.com/tinedb/tine/internal/iterator"
 )
 
-// Iter walks the rows of one table, tombstones included. It is an
-// iterator.Iterator; moving it allocates nothing while blocks are cached. One
+// Iter walks the rows of one table, tombstones included, and steps over the rows
+// that are dead for it. It is an iterator.Iterator; moving it allocates nothing
+// while blocks are cached, and a block of dead rows only is not read. One
 // goroutine may use it at a time. It holds no descriptor and no lock, so one
 // that is never closed costs only its memory.
+//
+// Invariants: while it is valid, row is alive, and so are the rows from start to
+// stop of block, row among them. There may be more on both sides if some rows
+// are dead: how far it is to the next dead one is looked up by the move that
+// needs it.
 type Iter struct {
 	r     *Reader
-	keep  bool // offer the blocks that it reads to the cache
+	dead  *Dead // nil: no row
+	keep  bool  // offer the blocks that it reads to the cache
 	valid bool
 	done  bool // closed
 	err   error
 
-	block  *block // where the iterator stands or stood; nil at first
-	number int    // of block
-	row    int    // in block
-	key    []byte
-	prefix int // bytes of key that are block's prefix
+	block       *block // where the iterator stands or stood; nil at first
+	number      int    // of block
+	row         int    // in block
+	start, stop int    // in block
+	key         []byte
+	prefix      int // bytes of key that are block's prefix
 }
 
 var _ iterator.Iterator = (*Iter)(nil)
 
-// NewIter makes an iterator, not yet positioned.
-func (r *Reader) NewIter() *Iter { return &Iter{r: r, keep: true} }
+// NewIter makes an iterator, not yet positioned, for which the rows of dead are
+// not there. dead may be nil; else it is of the same table.
+func (r *Reader) NewIter(dead *Dead) *Iter { return r.newIter(dead, true) }
 
 // NewUncachedIter makes an iterator that uses cached blocks but does not put
 // those that it reads into the cache: for a pass over a whole table that nobody
 // will repeat soon.
-func (r *Reader) NewUncachedIter() *Iter { return &Iter{r: r} }
+func (r *Reader) NewUncachedIter(dead *Dead) *Iter { return r.newIter(dead, false) }
+
+func (r *Reader) newIter(dead *Dead, keep bool) *Iter {
+	r.checkDead(dead)
+	return &Iter{r: r, dead: dead, keep: keep}
+}
 
 // First moves to the first row.
-func (it *Iter) First() bool {
-	return it.enter(0) && it.stand(0)
-}
+func (it *Iter) First() bool { return it.ahead(0, 0) }
 
 // Last moves to the last row.
-func (it *Iter) Last() bool {
-	return it.enter(len(it.r.index.entries)-1) && it.stand(it.block.rows-1)
-}
+func (it *Iter) Last() bool { return it.back(len(it.r.index.entries) - 1) }
 
 // SeekGE moves to the first row whose key is ≥ key.
 func (it *Iter) SeekGE(key []byte) bool {
 	number := it.r.index.seekGE(key)
+	if it.wholeBlockDead(number) {
+		return it.ahead(number+1, 0)
+	}
 	if !it.enter(number) {
 		return false
 	}
 	if row, _ := it.block.seekGE(key); row < it.block.rows {
-		return it.stand(row)
+		return it.ahead(number, row)
 	}
 	// key lies between the block's last row and its separator.
-	return it.enter(number+1) && it.stand(0)
+	return it.ahead(number+1, 0)
 }
 
 // SeekLT moves to the last row whose key is < key.
@@ -61,24 +74,27 @@ func (it *Iter) SeekLT(key []byte) bool {
 	if number == len(it.r.index.entries) {
 		return it.Last()
 	}
+	if it.wholeBlockDead(number) {
+		return it.back(number - 1)
+	}
 	if !it.enter(number) {
 		return false
 	}
 	if row, _ := it.block.seekGE(key); row > 0 {
-		return it.stand(row - 1)
+		return it.backTo(number, row-1)
 	}
-	return it.enter(number-1) && it.stand(it.block.rows-1)
+	return it.back(number - 1)
 }
 
-// SeekOrdinal moves to the row of that number. It reads no block but that row's,
-// so runs of dead rows can be stepped over unread.
+// SeekOrdinal moves to the row of that number, or if it is dead to the next one
+// that is not. It reads no block but that row's.
 func (it *Iter) SeekOrdinal(ordinal uint64) bool {
 	if ordinal >= it.r.meta.Rows {
 		it.valid = false
 		return false
 	}
 	number := it.r.index.seekOrdinal(ordinal)
-	return it.enter(number) && it.stand(int(ordinal-it.r.index.entries[number].ordinal))
+	return it.ahead(number, int(ordinal-it.r.index.entries[number].ordinal))
 }
 
 // Next moves to the next row.
@@ -86,10 +102,13 @@ func (it *Iter) Next() bool {
 	if !it.valid {
 		return false
 	}
-	if it.row+1 < it.block.rows {
+	if it.row+1 < it.stop {
 		it.row++
 		it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
 		return true
+	}
+	if it.dead != nil {
+		return it.nextLive()
 	}
 	return it.enter(it.number+1) && it.stand(0)
 }
@@ -99,12 +118,93 @@ func (it *Iter) Prev() bool {
 	if !it.valid {
 		return false
 	}
-	if it.row > 0 {
+	if it.row > it.start {
 		it.row--
 		it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
 		return true
 	}
-	return it.enter(it.number-1) && it.stand(it.block.rows-1)
+	if it.dead != nil {
+		return it.previousLive()
+	}
+	return it.back(it.number - 1)
+}
+
+// nextLive is Next where the next row is in another block or perhaps dead.
+func (it *Iter) nextLive() bool {
+	base := it.r.index.entries[it.number].ordinal
+	live := it.dead.NextLive(base + uint64(it.row) + 1)
+	if live >= base+uint64(it.block.rows) {
+		return it.standOn(live)
+	}
+	it.row = int(live - base)
+	it.start, it.stop = it.row, int(it.dead.nextDead(live+1, base+uint64(it.block.rows))-base)
+	it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
+	return true
+}
+
+// previousLive is Prev where the row before is in another block or perhaps dead.
+func (it *Iter) previousLive() bool {
+	base := it.r.index.entries[it.number].ordinal
+	if it.row == 0 {
+		return it.back(it.number - 1)
+	}
+	live, ok := it.dead.PrevLive(base + uint64(it.row) - 1)
+	if !ok || live < base {
+		return it.back(it.number - 1)
+	}
+	it.row = int(live - base)
+	it.start, it.stop = int(it.dead.liveFrom(live, base)-base), it.row+1
+	it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
+	return true
+}
+
+// wholeBlockDead tells whether no row of block number is alive. There may be no
+// such block.
+func (it *Iter) wholeBlockDead(number int) bool {
+	if it.dead == nil || number >= len(it.r.index.entries) {
+		return false
+	}
+	first := it.r.index.entries[number].ordinal
+	return it.dead.NextLive(first) >= first+it.r.index.rowsOf(number, it.r.meta.Rows)
+}
+
+// ahead moves to row of block number, or the first live one behind it.
+func (it *Iter) ahead(number, row int) bool {
+	if it.dead != nil && number < len(it.r.index.entries) {
+		return it.standOn(it.dead.NextLive(it.r.index.entries[number].ordinal + uint64(row)))
+	}
+	return it.enter(number) && it.stand(row)
+}
+
+// back moves to the last live row of block number, or the last one before it.
+func (it *Iter) back(number int) bool {
+	if it.dead != nil && number >= 0 {
+		return it.backTo(number, int(it.r.index.rowsOf(number, it.r.meta.Rows))-1)
+	}
+	return it.enter(number) && it.stand(it.block.rows-1)
+}
+
+// backTo moves to row of block number, or the last live one before it.
+func (it *Iter) backTo(number, row int) bool {
+	if it.dead == nil {
+		return it.enter(number) && it.stand(row)
+	}
+	live, ok := it.dead.PrevLive(it.r.index.entries[number].ordinal + uint64(row))
+	if !ok {
+		it.valid = false
+		return false
+	}
+	return it.standOn(live)
+}
+
+// standOn moves to the row of that number, which is alive if it is there.
+func (it *Iter) standOn(ordinal uint64) bool {
+	if ordinal >= it.r.meta.Rows {
+		it.valid = false
+		return false
+	}
+	number := it.r.index.seekOrdinal(ordinal)
+	return it.enter(number) && it.stand(int(ordinal-it.r.index.entries[number].ordinal))
 }
 
 // enter makes block number the current one. It leaves the iterator invalid, and
@@ -132,6 +232,11 @@ func (it *Iter) stand(row int) bool {
 	it.prefix = len(it.key)
 	it.key = it.block.appendSuffix(it.key, row)
 	it.row, it.valid = row, true
+	if it.dead == nil {
+		it.start, it.stop = 0, it.block.rows
+	} else {
+		it.start, it.stop = row, row+1
+	}
 	return true
 }
 

@@ -62,7 +62,7 @@ func requireGets(t *testing.T, rng *rand.Rand, r *Reader, rows []iterator.Row, m
 		require.NoError(t, err)
 		require.True(t, ok, "key %q", row.Key)
 		require.Equal(t, uint64(i), found.Ordinal)
-		out, kind, ok, err := r.Get([]byte("before "), row.Key)
+		out, kind, ok, err := r.Get([]byte("before "), row.Key, nil)
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.Equal(t, row.Kind, kind)
@@ -71,7 +71,7 @@ func requireGets(t *testing.T, rng *rand.Rand, r *Reader, rows []iterator.Row, m
 	for range 300 {
 		key := makeKey(rng)
 		_, there := search(rows, key)
-		out, _, ok, err := r.Get([]byte("dst"), key)
+		out, _, ok, err := r.Get([]byte("dst"), key, nil)
 		require.NoError(t, err)
 		require.Equal(t, there, ok, "key %q", key)
 		if !there {
@@ -82,7 +82,7 @@ func requireGets(t *testing.T, rng *rand.Rand, r *Reader, rows []iterator.Row, m
 
 func requireSeeks(t *testing.T, rng *rand.Rand, r *Reader, rows []iterator.Row, makeKey func(*rand.Rand) []byte) {
 	t.Helper()
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	defer it.Close()
 	at := -1
 	for range 600 {
@@ -147,7 +147,7 @@ func TestIterConforms(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			content, m := buildTable(t, c.rows, 0, WriterOptions{BlockBytes: c.blockBytes})
 			r := mustOpen(t, content, &m, c.cacheBytes)
-			itertest.Run(t, c.rows, func() iterator.Iterator { return r.NewIter() })
+			itertest.Run(t, c.rows, func() iterator.Iterator { return r.NewIter(nil) })
 		})
 	}
 }
@@ -156,7 +156,7 @@ func TestIterConforms(t *testing.T) {
 func TestSeekTakesTheIteratorsOwnKey(t *testing.T) {
 	rows := itertest.Rows(200, 5)
 	content, m := buildTable(t, rows, 0, WriterOptions{BlockBytes: 200})
-	it := mustOpen(t, content, &m, 1<<20).NewIter()
+	it := mustOpen(t, content, &m, 1<<20).NewIter(nil)
 	at := len(rows) - 1
 	for ok := it.Last(); ok; ok = it.SeekLT(it.Key()) {
 		require.Equal(t, string(rows[at].Key), string(it.Key()))
@@ -185,11 +185,11 @@ func TestRowsLargerThanABlock(t *testing.T) {
 	content, m := buildTable(t, rows, 17, WriterOptions{})
 	r := mustOpen(t, content, &m, 1<<20)
 	require.NoError(t, r.Verify())
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	for i := range rows {
 		require.True(t, it.SeekOrdinal(uint64(i)))
 		require.True(t, bytes.Equal(rows[i].Value, it.Value()))
-		value, _, found, err := r.Get(nil, rows[i].Key)
+		value, _, found, err := r.Get(nil, rows[i].Key, nil)
 		require.NoError(t, err)
 		require.True(t, found)
 		require.True(t, bytes.Equal(rows[i].Value, value))
@@ -201,7 +201,7 @@ func TestMovingAndGettingDoNotAllocate(t *testing.T) {
 	rows := sequentialRows(2000)
 	content, m := buildTable(t, rows, 0, WriterOptions{})
 	r := mustOpen(t, content, &m, 64<<20)
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	for it.First(); it.Valid(); it.Next() {
 	}
 	dst := make([]byte, 0, 200)
@@ -213,7 +213,7 @@ func TestMovingAndGettingDoNotAllocate(t *testing.T) {
 		it.Next()
 		it.SeekLT(row.Key)
 		it.Prev()
-		if _, _, found, err := r.Get(dst, row.Key); !found || err != nil {
+		if _, _, found, err := r.Get(dst, row.Key, nil); !found || err != nil {
 			panic("row is missing")
 		}
 	}))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
 )
 
@@ -173,12 +174,41 @@ func (r *Reader) Find(key []byte) (row Row, found bool, err error) {
 	return Row{Ordinal: r.index.entries[number].ordinal + uint64(i), Kind: b.kind(i), Value: b.value(i)}, true, nil
 }
 
-// Get is Find with the value appended to dst. It allocates nothing if the block
-// is cached and dst has room. A tombstone is found and has no value.
-func (r *Reader) Get(dst, key []byte) (out []byte, kind iterator.Kind, found bool, err error) {
+// Get is Find with the value appended to dst, and a row of dead, which may be
+// nil, is not found. It allocates nothing if the block is cached and dst has
+// room. A tombstone is found and has no value.
+func (r *Reader) Get(dst, key []byte, dead *Dead) (out []byte, kind iterator.Kind, found bool, err error) {
 	row, found, err := r.Find(key)
 	if !found || err != nil {
 		return dst, 0, false, err
 	}
+	// Only now: most keys that are not there end in the filter.
+	if dead != nil && dead.Contains(row.Ordinal) {
+		return dst, 0, false, nil
+	}
 	return append(dst, row.Value...), row.Kind, true, nil
+}
+
+// checkDead asserts that dead rows, if there are any, are of a table like this.
+func (r *Reader) checkDead(dead *Dead) {
+	invariant.Check(dead == nil || dead.rows == r.meta.Rows, "dead rows of a table of another size are read with %s", r.meta.name())
+}
+
+// OrdinalGE gives the number of the first row whose key is ≥ key, the number of
+// rows if there is none. It reads one block at most, and leaves the cache as it
+// is.
+func (r *Reader) OrdinalGE(key []byte) (uint64, error) {
+	if bytes.Compare(key, r.meta.Smallest) <= 0 {
+		return 0, nil
+	}
+	if bytes.Compare(key, r.meta.Largest) > 0 {
+		return r.meta.Rows, nil
+	}
+	number := r.index.seekGE(key)
+	b, err := r.load(number, false)
+	if err != nil {
+		return 0, err
+	}
+	row, _ := b.seekGE(key)
+	return r.index.entries[number].ordinal + uint64(row), nil
 }

@@ -97,7 +97,7 @@ func TestForgetDropsReaderAndBlocks(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, readAll(r, rows))
 	require.Positive(t, cache.Stats().Blocks)
-	it := r.NewIter()
+	it := r.NewIter(nil)
 	require.True(t, it.First())
 
 	tables.Forget(&metas[0])
@@ -189,7 +189,7 @@ func TestClosedTables(t *testing.T) {
 	require.Zero(t, cache.Stats().Blocks)
 	_, err = tables.Reader(&metas[0])
 	require.ErrorIs(t, err, fs.ErrClosed)
-	_, _, _, err = r.Get(nil, rows[0].Key)
+	_, _, _, err = r.Get(nil, rows[0].Key, nil)
 	require.ErrorIs(t, err, fs.ErrClosed)
 	tables.Forget(&metas[0])
 	tables.ForgetFile(1)
@@ -214,7 +214,7 @@ func TestForgetFileWaitsForReads(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		// memFile fails a read whose file has been closed.
-		if _, _, _, err := r.Get(nil, rows[0].Key); err != nil {
+		if _, _, _, err := r.Get(nil, rows[0].Key, nil); err != nil {
 			t.Error(err)
 		}
 	})

@@ -74,7 +74,7 @@ func TestWriterCopiesWhatItIsGiven(t *testing.T) {
 	require.NoError(t, err)
 	r := mustOpen(t, buf.Bytes(), &m, 1)
 	require.NoError(t, r.Verify())
-	got, _, _, err := r.Get(nil, []byte("k17"))
+	got, _, _, err := r.Get(nil, []byte("k17"), nil)
 	require.NoError(t, err)
 	require.Equal(t, "v17", string(got))
 }
@@ -268,7 +268,7 @@ func TestFilterThatCannotBeBuilt(t *testing.T) {
 				require.True(t, r.MayContain(absent))
 				require.NoError(t, r.Verify())
 			}
-			_, _, found, err := r.Get(nil, absent)
+			_, _, found, err := r.Get(nil, absent, nil)
 			require.NoError(t, err)
 			require.False(t, found)
 		})

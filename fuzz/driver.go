@@ -203,9 +203,13 @@ func (d *Driver) writeBatch(op ops.Op, options []engine.WriteOption) error {
 		if err != nil {
 			return err
 		}
-		if w.Delete {
+		switch {
+		case w.Range != nil:
+			r := engineRange(*w.Range)
+			b.DeleteRange(f, r.Lower, r.Upper)
+		case w.Delete:
 			b.Delete(f, []byte(w.Key))
-		} else {
+		default:
 			b.Set(f, []byte(w.Key), []byte(w.Value(op, i)))
 		}
 	}
@@ -266,7 +270,7 @@ func (d *Driver) snapshot(op ops.Op, name string) (*engine.Snapshot, error) {
 // observe does an operation that changes nothing that can be seen.
 func (d *Driver) observe(op ops.Op) error {
 	switch op.Kind {
-	case ops.Get, ops.Scan, ops.OpenIter, ops.GetSnapshot, ops.ScanSnapshot:
+	case ops.Get, ops.Scan, ops.Seek, ops.OpenIter, ops.GetSnapshot, ops.ScanSnapshot:
 		return d.read(op)
 	case ops.WalkIter, ops.CloseIter:
 		return d.useHeld(op)
@@ -341,6 +345,8 @@ func (d *Driver) read(op ops.Op) error {
 	switch op.Kind {
 	case ops.Get, ops.GetSnapshot:
 		return d.agree(op, compareGet(d.look(r), op.Key, contents, d.seen), nil)
+	case ops.Seek:
+		return d.agree(op, compareSeek(d.look(r), op.Key, contents, d.seen), nil)
 	case ops.OpenIter:
 		h, err := openHeld(r, id, op.Range, contents, d.seen)
 		if err == nil {
@@ -370,6 +376,12 @@ func (d *Driver) useHeld(op ops.Op) error {
 	}
 	if h.swaps > 0 {
 		d.counts.Add("held iterator read after a flush or compaction", 1)
+	}
+	if h.deletes > 0 {
+		d.counts.Add("held iterator read after a range delete under it", 1)
+	}
+	if h.buried > 0 {
+		d.counts.Add("held iterator read after a range delete under it and then a flush or compaction", 1)
 	}
 	return d.agree(op, h.walk(op.Steps, op.Seed), nil)
 }

@@ -18,6 +18,9 @@ type held struct {
 	at     int            // the row it is on; -1: on none
 	swaps  int            // flushes and compactions since it was opened
 	seen   *transcript
+
+	deletes int // ranges with rows that it shows, deleted since
+	buried  int // flushes and compactions since the first of them
 }
 
 func openHeld(r reader, forkID int, within model.Range, all model.Contents, seen *transcript) (*held, error) {
@@ -40,36 +43,44 @@ func (h *held) walk(steps int, seed uint64) error {
 }
 
 func (h *held) move(rng *rand.Rand) error {
-	n := h.want.Len()
-	var move string
-	var ok bool
 	switch rng.IntN(10) {
 	case 0:
-		move, ok = "First", h.it.First()
-		h.at = 0
+		return h.moved("First", h.it.First(), 0)
 	case 1:
-		move, ok = "Last", h.it.Last()
-		h.at = n - 1
+		return h.moved("Last", h.it.Last(), h.want.Len()-1)
 	case 2, 3:
-		key := h.target(rng)
-		move, ok = fmt.Sprintf("SeekGE(%q)", key), h.it.SeekGE([]byte(key))
-		h.at = h.want.Rank(key)
+		return h.seekGE(h.target(rng))
 	case 4, 5:
-		key := h.target(rng)
-		move, ok = fmt.Sprintf("SeekLT(%q)", key), h.it.SeekLT([]byte(key))
-		h.at = h.want.Rank(key) - 1
+		return h.seekLT(h.target(rng))
 	case 6, 7:
-		move, ok = "Next", h.it.Next()
-		if h.at >= 0 {
-			h.at++
-		}
-	default:
-		move, ok = "Prev", h.it.Prev()
-		if h.at >= 0 {
-			h.at--
-		}
+		return h.next()
 	}
-	if h.at >= n {
+	return h.prev()
+}
+
+func (h *held) seekGE(key string) error {
+	return h.moved(fmt.Sprintf("SeekGE(%q)", key), h.it.SeekGE([]byte(key)), h.want.Rank(key))
+}
+
+func (h *held) seekLT(key string) error {
+	return h.moved(fmt.Sprintf("SeekLT(%q)", key), h.it.SeekLT([]byte(key)), h.want.Rank(key)-1)
+}
+
+func (h *held) next() error {
+	at := h.at
+	if at >= 0 {
+		at++
+	}
+	return h.moved("Next", h.it.Next(), at)
+}
+
+func (h *held) prev() error { return h.moved("Prev", h.it.Prev(), max(h.at-1, -1)) }
+
+// moved demands that the iterator, whose last move told ok, is on the row at, or
+// on none.
+func (h *held) moved(move string, ok bool, at int) error {
+	n := h.want.Len()
+	if h.at = at; at >= n {
 		h.at = -1
 	}
 	if err := h.it.Error(); err != nil {

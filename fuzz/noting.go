@@ -10,17 +10,29 @@ import (
 // note counts what a mutation that succeeded met, and keeps the handles right.
 func (d *Driver) note(op ops.Op, before model.State) {
 	switch op.Kind {
-	case ops.Put, ops.Delete, ops.DeleteRange:
+	case ops.Put, ops.Delete:
 		m, _ := before.Forks.Get(op.Fork)
 		d.writtenIn[m.ID] = true
+	case ops.DeleteRange:
+		d.noteRange(op.Fork, op.Range, before)
 	case ops.Batch:
-		forks := map[int]bool{}
+		forks, ranges := map[int]bool{}, 0
 		for _, w := range op.Writes {
 			m, _ := before.Forks.Get(w.Fork)
 			d.writtenIn[m.ID], forks[m.ID] = true, true
+			if w.Range != nil {
+				d.noteRange(w.Fork, *w.Range, before)
+				ranges++
+			}
 		}
 		if len(forks) > 1 {
 			d.counts.Add("batch over several forks", 1)
+		}
+		if ranges > 0 {
+			d.counts.Add("batch with a range delete", 1)
+		}
+		if ranges > 0 && len(forks) > 1 {
+			d.counts.Add("batch with a range delete over several forks", 1)
 		}
 	case ops.Fork:
 		d.noteFork(op.Name)
@@ -35,6 +47,31 @@ func (d *Driver) note(op ops.Op, before model.State) {
 	case ops.DropSnapshot:
 		m, _ := before.Snapshots.Get(op.Fork)
 		delete(d.snapshots, m.ID)
+	}
+}
+
+// noteRange counts what a deleted range held before its operation.
+func (d *Driver) noteRange(fork string, r model.Range, before model.State) {
+	m, _ := before.Forks.Get(fork)
+	d.writtenIn[m.ID] = true
+	rows := m.Contents.Within(r)
+	switch {
+	case rows.Len() == 0:
+		d.counts.Add("range deletes of no row", 1)
+	case rows.Len() == m.Contents.Len():
+		d.counts.Add("range deletes of every row", 1)
+	default:
+		d.counts.Add("range deletes of some rows", 1)
+	}
+	for _, p := range before.Forks.All() {
+		if p.ID == m.ParentID && rows.Len() > 0 && model.DiffContents(rows, p.Contents.Within(r)) == "" {
+			d.counts.Add("range deletes of rows that the parent has and keeps", 1)
+		}
+	}
+	for _, h := range d.held {
+		if h.forkID == m.ID && h.want.Within(r).Len() > 0 {
+			h.deletes++
+		}
 	}
 }
 
@@ -77,6 +114,9 @@ func (d *Driver) noteSwap(err error) {
 	clear(d.writtenIn)
 	for _, h := range d.held {
 		h.swaps++
+		if h.deletes > 0 {
+			h.buried++
+		}
 	}
 }
 

@@ -76,6 +76,26 @@ func compareScan(r reader, within model.Range, all model.Contents, seen *transcr
 	return compareBackward(r, within, want, seen)
 }
 
+// compareSeek opens an iterator, and looks at a few rows on both sides of a key.
+func compareSeek(r reader, key string, want model.Contents, seen *transcript) error {
+	h, err := openHeld(r, 0, ops.All, want, seen)
+	if err != nil {
+		return err
+	}
+	defer h.it.Close()
+	moves := []func() error{h.next, h.next, func() error { return h.seekLT(key) }, h.prev, h.prev}
+	err = h.seekGE(key)
+	for i := 0; err == nil && i < len(moves); i++ {
+		if h.at >= 0 || i == 2 {
+			err = moves[i]()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return h.it.Close()
+}
+
 func compareBackward(r reader, within model.Range, want model.Contents, seen *transcript) error {
 	it, err := r.NewIter(engineRange(within))
 	if err != nil {

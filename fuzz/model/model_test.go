@@ -51,9 +51,18 @@ func TestMapAgreesWithABuiltinMap(t *testing.T) {
 			delete(plain, key)
 		case 3:
 			upper := strconv.Itoa(rng.IntN(200))
-			m = m.DeleteRange(key, upper)
+			r := Range{Lower: &key, Upper: &upper}
+			switch rng.IntN(12) {
+			case 0:
+				r.Lower = nil
+			case 1:
+				r.Upper = nil
+			case 2:
+				r = Range{}
+			}
+			m = m.Without(r)
 			for k := range plain {
-				if key <= k && k < upper {
+				if (r.Lower == nil || key <= k) && (r.Upper == nil || k < upper) {
 					delete(plain, k)
 				}
 			}

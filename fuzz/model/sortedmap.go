@@ -47,15 +47,23 @@ func (m Map[V]) Set(key string, value V) Map[V] {
 }
 
 // Delete gives the map in which key has no value.
-func (m Map[V]) Delete(key string) Map[V] { return m.DeleteRange(key, key+"\x00") }
+func (m Map[V]) Delete(key string) Map[V] {
+	after := key + "\x00"
+	return m.Without(Range{Lower: &key, Upper: &after})
+}
 
-// DeleteRange gives the map without the keys in [lower, upper).
-func (m Map[V]) DeleteRange(lower, upper string) Map[V] {
-	if lower >= upper {
+// Without gives the map without the keys in r.
+func (m Map[V]) Without(r Range) Map[V] {
+	if r.Lower != nil && r.Upper != nil && *r.Lower >= *r.Upper {
 		return m
 	}
-	below, rest := m.root.split(lower)
-	_, above := rest.split(upper)
+	var below, above *node[V]
+	if r.Lower != nil {
+		below, _ = m.root.split(*r.Lower)
+	}
+	if r.Upper != nil {
+		_, above = m.root.split(*r.Upper)
+	}
 	return Map[V]{join(below, above)}
 }
 

@@ -96,12 +96,14 @@ func (s State) Delete(fork, key string) (State, error) {
 	return s.edit(fork, key, func(c Contents) Contents { return c.Delete(key) })
 }
 
-// DeleteRange takes the keys in [lower, upper) away from one fork.
-func (s State) DeleteRange(fork, lower, upper string) (State, error) {
-	if lower > upper {
+// DeleteRange takes the keys in r away from one fork. That there are none, or can
+// be none, is allowed.
+func (s State) DeleteRange(fork string, r Range) (State, error) {
+	next, err := s.edit(fork, "any", func(c Contents) Contents { return c.Without(r) })
+	if err == nil && r.Lower != nil && r.Upper != nil && *r.Lower > *r.Upper {
 		return s, ErrRange
 	}
-	return s.edit(fork, "any", func(c Contents) Contents { return c.DeleteRange(lower, upper) })
+	return next, err
 }
 
 func (s State) edit(fork, key string, change func(Contents) Contents) (State, error) {

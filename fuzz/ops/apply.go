@@ -11,7 +11,7 @@ func Apply(s model.State, op Op) (model.State, error) {
 	case Delete:
 		return s.Delete(op.Fork, op.Key)
 	case DeleteRange:
-		return s.DeleteRange(op.Fork, *op.Range.Lower, *op.Range.Upper)
+		return s.DeleteRange(op.Fork, op.Range)
 	case Batch:
 		return applyBatch(s, op)
 	case Fork:
@@ -47,9 +47,12 @@ func applyBatch(s model.State, op Op) (model.State, error) {
 	next := s
 	for i, w := range op.Writes {
 		var err error
-		if w.Delete {
+		switch {
+		case w.Range != nil:
+			next, err = next.DeleteRange(w.Fork, *w.Range)
+		case w.Delete:
 			next, err = next.Delete(w.Fork, w.Key)
-		} else {
+		default:
 			next, err = next.Put(w.Fork, w.Key, w.Value(op, i))
 		}
 		if err != nil {

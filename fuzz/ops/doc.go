@@ -16,5 +16,5 @@
 //  4. What remains is saved with Format and from then on replayed for ever.
 //
 // Files in reading order: op.go, text.go, value.go, apply.go, profile.go,
-// generate.go, target.go, shrink.go.
+// generate.go, target.go, ranges.go, floods.go, shrink.go.
 package ops

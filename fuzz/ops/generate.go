@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sort"
 
 	"github.com/tinedb/tine/fuzz/model"
@@ -21,8 +22,11 @@ type Generator struct {
 	held  []int // iterators that are open
 	n     int   // operations drawn
 	names int   // fork and snapshot names given out
+	tail  int   // of all queues: rows put behind them
 	keys  []string
 	next  []Op // decided but not yet given out
+
+	sorted []string // keys, by order
 }
 
 // NewGenerator makes a generator.
@@ -36,6 +40,7 @@ func NewGenerator(seed uint64, p Profile) *Generator {
 	for i := range p.Keys {
 		g.keys = append(g.keys, keyText(g.rng, i))
 	}
+	g.sorted = slices.Compact(slices.Sorted(slices.Values(g.keys)))
 	return g
 }
 
@@ -122,12 +127,16 @@ func (g *Generator) drawKind(kind Kind) {
 		op.Fork, op.Key, op.NoSync = g.fork(), g.key(), g.noSync()
 	case DeleteRange:
 		op.Fork, op.NoSync = g.fork(), g.noSync()
-		lower, upper := g.key(), g.key()
-		op.Range = model.Range{Lower: Bound(min(lower, upper)), Upper: Bound(max(lower, upper))}
+		op.Range = g.reach(op.Fork)
+	case fill, erase, queue:
+		g.drawFlood(kind)
+		return
 	case Batch:
 		op.Writes, op.NoSync = g.writes(), g.noSync()
 	case Get:
 		op.Fork, op.Key = g.fork(), g.key()
+	case Seek:
+		op.Fork, op.Key = g.fork(), g.someKey()
 	case Scan:
 		op.Fork, op.Range = g.fork(), g.bounds()
 	case OpenIter:
@@ -157,7 +166,7 @@ func (g *Generator) drawKind(kind Kind) {
 // sometimes with nothing in it.
 func (g *Generator) bounds() model.Range {
 	bound := func() *string {
-		key := g.keys[g.rng.IntN(len(g.keys))]
+		key := g.someKey()
 		switch g.rng.IntN(5) {
 		case 0, 1:
 			return nil
@@ -181,9 +190,15 @@ func (g *Generator) writes() []Write {
 	}
 	writes := make([]Write, 1+g.rng.IntN(6))
 	for i := range writes {
-		w := Write{Fork: forks[g.rng.IntN(len(forks))], Key: g.key(), Delete: g.rng.IntN(4) == 0}
-		if !w.Delete {
-			w.Size = g.size()
+		w := Write{Fork: forks[g.rng.IntN(len(forks))]}
+		if g.profile.Ranges > 0 && g.rng.Float64() < g.profile.Ranges {
+			r := g.reach(w.Fork)
+			w.Range = &r
+		} else {
+			w.Key, w.Delete = g.key(), g.rng.IntN(4) == 0
+			if !w.Delete {
+				w.Size = g.size()
+			}
 		}
 		writes[i] = w
 	}
@@ -196,7 +211,7 @@ func (g *Generator) key() string {
 	if g.rng.Float64() < g.profile.EmptyKeys {
 		return ""
 	}
-	return g.keys[g.rng.IntN(len(g.keys))]
+	return g.someKey()
 }
 
 func (g *Generator) noSync() bool { return g.rng.Float64() < g.profile.NoSync }

@@ -15,6 +15,7 @@ const (
 	GetSnapshot    Kind = "getsnapshot"
 	Scan           Kind = "scan"         // both directions
 	ScanSnapshot   Kind = "scansnapshot" // both directions
+	Seek           Kind = "seek"         // a few rows on both sides of a key
 	OpenIter       Kind = "iter"
 	WalkIter       Kind = "walk"
 	CloseIter      Kind = "close"
@@ -56,10 +57,11 @@ type Op struct {
 	NoSync bool
 }
 
-// Write is one write of a batch.
+// Write is one write of a batch: a put, a delete of a key, or one of a range.
 type Write struct {
 	Fork   string
-	Delete bool
+	Delete bool         // of Key
+	Range  *model.Range // that is deleted; nil: none
 	Key    string
 	Size   int
 }

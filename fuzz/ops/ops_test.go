@@ -31,7 +31,7 @@ func TestTheOperationsImportNothingOfTheEngine(t *testing.T) {
 }
 
 func TestASeedGivesTheSameListEachTimeAndTextGivesItBack(t *testing.T) {
-	for _, p := range []Profile{Everyday(), Crashing()} {
+	for _, p := range []Profile{Everyday(), Crashing(), Deleting(), Queueing(), Erasing()} {
 		list := NewGenerator(7, p).List(5000)
 		require.Equal(t, list, NewGenerator(7, p).List(5000))
 		require.NotEqual(t, list, NewGenerator(8, p).List(5000))
@@ -47,6 +47,7 @@ func TestBadLinesAreRefused(t *testing.T) {
 	for _, line := range []string{
 		"x put main =k 3", "1", "1 fly", "1 put main k 3", "1 put main =k", "1 put main =k x",
 		"1 put main =k%4", "1 batch put:main:=k", "1 scan main = k",
+		"1 batch range:main:=k", "1 batch range:main:=k:m", "1 batch delete:main:=k:=m", "1 batch put:main",
 	} {
 		_, err := Parse(strings.NewReader(line))
 		require.Error(t, err, line)

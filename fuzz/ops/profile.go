@@ -10,7 +10,9 @@ type Profile struct {
 	NoSync     float64 // the share of writes that ask for no sync
 	Wrong      float64 // the share of operations on names that are not there
 	EmptyKeys  float64 // the share of keys that are empty, and so refused
+	Ranges     float64 // the share of the writes in a batch that delete a range
 	Chain      int     // the longest chain of forks drawn at once; 0: none
+	Bulk       int     // how many rows a flood writes or deletes, about
 	Weights    map[Kind]int
 }
 
@@ -83,6 +85,45 @@ func Reading() Profile {
 	p.Weights = map[Kind]int{
 		Put: 30, Delete: 6, Batch: 6, Fork: 8, Snapshot: 3, Drop: 3, Get: 10, Scan: 20, ScanSnapshot: 5,
 		OpenIter: 5, WalkIter: 12, CloseIter: 2, Flush: 12, Compact: 3,
+	}
+	return p
+}
+
+// Deleting is lists that write much and delete most of it, one by one and by
+// ranges, while forks share it and iterators stay open over it, and that flush,
+// merge and reopen all the time: nearly every table has rows that somebody deleted.
+func Deleting() Profile {
+	return Profile{
+		Keys: 160, ValueBytes: 70, Forks: 8, Snapshots: 3, Iters: 5, NoSync: 0.7, Wrong: 0.01, EmptyKeys: 0.002, Ranges: 0.3, Chain: 10, Bulk: 40,
+		Weights: map[Kind]int{
+			fill: 16, erase: 16, Put: 30, Delete: 60, DeleteRange: 50, Batch: 40, Get: 30, Scan: 20, Seek: 40,
+			OpenIter: 14, WalkIter: 50, CloseIter: 8, ScanSnapshot: 6, GetSnapshot: 6,
+			Fork: 16, ForkSnapshot: 5, Snapshot: 6, DropSnapshot: 5, Drop: 14, Rename: 1, Reset: 5, ResetSnapshot: 2,
+			Flush: 30, Compact: 14, Settle: 3, Sync: 2, Reopen: 6, Verify: 4, Check: 5,
+		},
+	}
+}
+
+// Queueing is lists in which forks are queues: rows come in behind all others, go
+// out at the head, and every reader begins there.
+func Queueing() Profile {
+	p := Deleting()
+	p.Keys, p.Bulk, p.Ranges = 20, 9, 0.1
+	p.Weights = map[Kind]int{
+		queue: 60, Put: 4, DeleteRange: 2, Batch: 3, Seek: 20, Scan: 8, OpenIter: 8, WalkIter: 25, CloseIter: 5,
+		Fork: 7, Snapshot: 2, DropSnapshot: 2, ForkSnapshot: 1, Drop: 6, Reset: 2, Flush: 12, Compact: 5, Reopen: 3, Verify: 2, Check: 3,
+	}
+	return p
+}
+
+// Erasing is short lists in which tables that forks share are filled and emptied,
+// for runs that are stopped at each of their calls.
+func Erasing() Profile {
+	p := Crashing()
+	p.Keys, p.ValueBytes, p.Ranges, p.Bulk = 24, 60, 0.35, 8
+	p.Weights = map[Kind]int{
+		fill: 8, erase: 8, Put: 8, Delete: 12, DeleteRange: 18, Batch: 12, Fork: 9, ForkSnapshot: 2, Snapshot: 3, DropSnapshot: 3,
+		Drop: 7, Reset: 3, ResetSnapshot: 1, OpenIter: 2, CloseIter: 1, Flush: 20, Compact: 9, Sync: 2, Reopen: 3,
 	}
 	return p
 }

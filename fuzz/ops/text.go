@@ -40,6 +40,7 @@ var fieldsOf = map[Kind][]field{
 	GetSnapshot:    {forkField, keyField},
 	Scan:           {forkField, lowerField, upperField},
 	ScanSnapshot:   {forkField, lowerField, upperField},
+	Seek:           {forkField, keyField},
 	OpenIter:       {iterField, forkField, lowerField, upperField},
 	WalkIter:       {iterField, stepsField, seedField},
 	CloseIter:      {iterField},
@@ -64,9 +65,12 @@ func (op Op) String() string {
 		b.WriteString(f.format(&op))
 	}
 	for _, w := range op.Writes {
-		if w.Delete {
+		switch {
+		case w.Range != nil:
+			fmt.Fprintf(&b, " range:%s:%s:%s", w.Fork, formatBound(w.Range.Lower), formatBound(w.Range.Upper))
+		case w.Delete:
 			fmt.Fprintf(&b, " delete:%s:%s", w.Fork, escape(w.Key))
-		} else {
+		default:
 			fmt.Fprintf(&b, " put:%s:%s:%d", w.Fork, escape(w.Key), w.Size)
 		}
 	}
@@ -143,26 +147,37 @@ func parseLine(line string) (Op, error) {
 func parseWrites(words []string) ([]Write, error) {
 	var writes []Write
 	for _, word := range words {
-		parts := strings.Split(word, ":")
-		switch {
-		case len(parts) == 3 && parts[0] == "delete":
-		case len(parts) == 4 && parts[0] == "put":
-		default:
-			return nil, fmt.Errorf("write %q is neither put:FORK:KEY:SIZE nor delete:FORK:KEY", word)
-		}
-		key, err := unescape(parts[2])
+		w, err := parseWrite(strings.Split(word, ":"))
 		if err != nil {
-			return nil, err
-		}
-		w := Write{Fork: parts[1], Key: key, Delete: parts[0] == "delete"}
-		if !w.Delete {
-			if w.Size, err = strconv.Atoi(parts[3]); err != nil {
-				return nil, err
-			}
+			return nil, fmt.Errorf("write %q: %w", word, err)
 		}
 		writes = append(writes, w)
 	}
 	return writes, nil
+}
+
+func parseWrite(parts []string) (w Write, err error) {
+	if len(parts) < 3 {
+		return w, fmt.Errorf("want a kind, a fork and a key or range")
+	}
+	w.Fork = parts[1]
+	switch {
+	case parts[0] == "delete" && len(parts) == 3:
+		w.Delete = true
+		w.Key, err = unescape(parts[2])
+	case parts[0] == "put" && len(parts) == 4:
+		if w.Key, err = unescape(parts[2]); err == nil {
+			w.Size, err = strconv.Atoi(parts[3])
+		}
+	case parts[0] == "range" && len(parts) == 4:
+		w.Range = &model.Range{}
+		if w.Range.Lower, err = parseBound(parts[2]); err == nil {
+			w.Range.Upper, err = parseBound(parts[3])
+		}
+	default:
+		err = fmt.Errorf("it is none of put:FORK:KEY:SIZE, delete:FORK:KEY and range:FORK:LOWER:UPPER")
+	}
+	return w, err
 }
 
 // escape writes a key so that no byte of it means anything in a line: "=" and

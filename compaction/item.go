@@ -20,6 +20,22 @@ type Item struct {
 	Claimed     bool // a job will swap it
 	ClaimedRead bool // jobs read it for the swap of a newer node
 	Sparse      bool // some table file of its run is less than half alive
+
+	// Rotten: of some table of its run, at least Policy.MaxDeadRatio is dead by
+	// marks of nodes through which every path to the table goes, so that nobody
+	// needs those rows.
+	Rotten bool
+	// DeadBy tells which items of the path marked rows of the run, by rising Item.
+	// No row is counted twice. A run in memory has none.
+	DeadBy []DeadBy
+}
+
+// DeadBy says how many rows of an item's run are dead by the marks of one item of
+// the path: a newer one, or the item itself if it took over an older one's run
+// for which it had marks.
+type DeadBy struct {
+	Item int
+	Rows uint64
 }
 
 // Kind says what a plan does.
@@ -55,6 +71,9 @@ const (
 	ReasonTier       = "tier"
 	ReasonReadBound  = "read bound"
 	ReasonSparse     = "sparse"
+	// ReasonDead: many rows are marked dead. Of a rewrite, by nodes through which
+	// every path goes; of a merge, by nodes of its range.
+	ReasonDead = "dead"
 )
 
 // Plan is one job: the runs of items First to Last become one, which is swapped

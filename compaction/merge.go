@@ -5,6 +5,7 @@ import (
 
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/sstable"
 )
 
 // Between two questions whether to stop, this many rows or bytes are merged:
@@ -14,8 +15,9 @@ const (
 	stopBytes = 64 << 10
 )
 
-// Result counts the rows of one merge. RowsIn is RowsOut + Shadowed +
-// TombstonesDropped; all four are counted apart from each other.
+// Result counts the rows of one merge. Rows that the inputs step over because they
+// are dead are none of them. RowsIn is RowsOut + Shadowed + TombstonesDropped; all
+// four are counted apart from each other.
 type Result struct {
 	RowsIn            uint64 // read from the inputs
 	RowsOut           uint64 // written, tombstones included
@@ -32,6 +34,10 @@ type MergeOptions struct {
 	Gone func(key []byte) (bool, error)
 	// Stop is asked every few hundred rows or 64 KiB, and its error ends the merge.
 	Stop func() error
+	// Remap, if not nil, learns where each row went. Then every input must be a
+	// RunIter that was made with it, and the current run of the output must have no
+	// rows. Several merges may fill one remap, one after the other.
+	Remap *sstable.RemapBuilder
 }
 
 // Merge copies the rows of inputs, newest first, into the current run of out:
@@ -43,7 +49,7 @@ type MergeOptions struct {
 func Merge(inputs []iterator.Iterator, out *Output, o MergeOptions) (Result, error) {
 	t := newTally(inputs)
 	m := iterator.NewMerge(t.iterators())
-	res, err := mergeRows(m, t, out, o)
+	res, err := mergeRows(m, t, newTrace(inputs, o.Remap), out, o)
 	if closeErr := m.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("merge: close the inputs: %w", closeErr)
 	}
@@ -53,7 +59,7 @@ func Merge(inputs []iterator.Iterator, out *Output, o MergeOptions) (Result, err
 	return res, nil
 }
 
-func mergeRows(m *iterator.Merge, t *tally, out *Output, o MergeOptions) (Result, error) {
+func mergeRows(m *iterator.Merge, t *tally, tr *trace, out *Output, o MergeOptions) (Result, error) {
 	var res Result
 	before := out.rows
 	rows, bytes := stopRows, 0 // since the last question; the first is asked at once
@@ -81,6 +87,9 @@ func mergeRows(m *iterator.Merge, t *tally, out *Output, o MergeOptions) (Result
 		if err := out.Add(key, kind, value); err != nil {
 			return res, err
 		}
+		if tr != nil {
+			tr.wrote(m.Source(), out)
+		}
 	}
 	if err := m.Error(); err != nil {
 		return res, fmt.Errorf("merge: read: %w", err)
@@ -89,5 +98,6 @@ func mergeRows(m *iterator.Merge, t *tally, out *Output, o MergeOptions) (Result
 	invariant.Check(res.RowsIn == res.RowsOut+res.Shadowed+res.TombstonesDropped,
 		"merge: %d rows in, but %d out, %d shadowed and %d tombstones dropped",
 		res.RowsIn, res.RowsOut, res.Shadowed, res.TombstonesDropped)
+	invariant.Check(tr == nil || tr.all == res.RowsOut, "merge: %d rows out, but another number in the remap", res.RowsOut)
 	return res, nil
 }

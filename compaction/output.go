@@ -43,10 +43,12 @@ type Output struct {
 	bytes uint64        // of all files but the last
 	buf   []byte        // of the last file, passed on from file to file
 
-	table   *sstable.Writer // the table being written, nil if none
-	run     []sstable.Meta  // the tables of the run so far
-	runRows uint64          // rows added to the run
-	rows    uint64          // rows added in all
+	table     *sstable.Writer // the table being written, nil if none
+	tableID   ids.TableID     // of the last table begun
+	tableRows uint64          // rows added to it
+	run       []sstable.Meta  // the tables of the run so far
+	runRows   uint64          // rows added to the run
+	rows      uint64          // rows added in all
 
 	sealed bool // by Sync
 	err    error
@@ -85,10 +87,14 @@ func (o *Output) Add(key []byte, kind iterator.Kind, value []byte) error {
 	if err := o.table.Add(key, kind, value); err != nil {
 		return o.fail(err)
 	}
+	o.tableRows++
 	o.runRows++
 	o.rows++
 	return nil
 }
+
+// place tells into which table the last row went, and as which of its rows.
+func (o *Output) place() (table ids.TableID, ordinal uint64) { return o.tableID, o.tableRows - 1 }
 
 // EndRun ends the current run and gives its tables in key order, nil if it has
 // no rows. The next Add begins another run.
@@ -201,7 +207,8 @@ func (o *Output) beginTable() error {
 		}
 	}
 	f := o.last()
-	o.table = sstable.NewWriter(o, o.opts.NextTable(), f.num, f.bytes, sstable.WriterOptions{BlockBytes: o.opts.BlockBytes})
+	o.tableID, o.tableRows = o.opts.NextTable(), 0
+	o.table = sstable.NewWriter(o, o.tableID, f.num, f.bytes, sstable.WriterOptions{BlockBytes: o.opts.BlockBytes})
 	return nil
 }
 

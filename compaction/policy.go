@@ -28,6 +28,16 @@ type Policy struct {
 	// MaxTombstoneRatio is the share of the rows that may be tombstones where a
 	// merge down to the root would drop them. Default 0.25.
 	MaxTombstoneRatio float64
+	// MaxDeadRatio is the share of a table's rows that may be dead for everybody
+	// before the table is written again without them: a row that goes pays for at
+	// most 1/MaxDeadRatio - 1 that are copied. It is for those who say which items
+	// are Rotten. Default 0.25.
+	MaxDeadRatio float64
+	// MaxSharedDeadRatio is the share of a run's rows that may be dead on a path
+	// while others still see them, before the path gets a run of its own without
+	// them. That takes space instead of giving some back, and makes reads of the
+	// path cheaper: so it is larger. Default 0.5.
+	MaxSharedDeadRatio float64
 }
 
 // DefaultPolicy gives the defaults, written out.
@@ -36,6 +46,7 @@ func DefaultPolicy() Policy {
 		MaxMemory: 4, MaxRuns: 8, MaxNodes: 32,
 		MinMerge: 4, MaxSizeRatio: 2,
 		MaxSpaceRatio: 0.5, MaxTombstoneRatio: 0.25,
+		MaxDeadRatio: 0.25, MaxSharedDeadRatio: 0.5,
 	}
 }
 
@@ -61,6 +72,12 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.MaxTombstoneRatio > 0 {
 		d.MaxTombstoneRatio = p.MaxTombstoneRatio
+	}
+	if p.MaxDeadRatio > 0 {
+		d.MaxDeadRatio = p.MaxDeadRatio
+	}
+	if p.MaxSharedDeadRatio > 0 {
+		d.MaxSharedDeadRatio = p.MaxSharedDeadRatio
 	}
 	return d
 }

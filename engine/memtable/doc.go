@@ -1,7 +1,7 @@
-// Package memtable holds the rows of a fork that are not in tables yet, sorted,
-// with the versions that open iterators may still ask for. It is not the log,
-// knows no forks and no range deletes, and has no budget: the engine decides
-// when a memtable is frozen and when it is flushed.
+// Package memtable holds the rows and range deletes of a fork that are not in
+// tables yet, sorted, with the versions that open iterators may still ask for. It
+// is not the log, knows no forks and no layers below it, and has no budget: the
+// engine decides when a memtable is frozen and when it is flushed.
 //
 // A store may have 100 000 forks with a memtable each, so one grows with what
 // it holds: empty it is one struct, then an array of at most 16 refs, then a B+tree.
@@ -23,7 +23,10 @@
 // or a leaf's refs are copied (iterator); then, without the lock, the list of
 // versions is followed to the first one that is old enough.
 //
+// A range delete writes tombstones over the memtable's own rows, and is kept for
+// what lies in older layers: those ask Covered, or hide the Spans.
+//
 // Files in reading order: memtable.go (type, Add, Get), entry.go (a version in
 // bytes), arena.go (their memory), slots.go (the array of a tree node), tree.go
-// (insertion and splits), build.go (a tree at once), iter.go, merge.go.
+// (insertion and splits), build.go (a tree at once), iter.go, ranges.go, merge.go.
 package memtable

@@ -37,7 +37,7 @@ const (
 // Memtable is the mutable top of a fork, or what that top was when it was frozen
 // into a node. It belongs to the fork or node that it holds the rows of.
 //
-// One writer at a time calls Add; that is the caller's lock, not this one's. Any
+// One writer at a time calls Add and AddRange; that is the caller's lock, not this one's. Any
 // number of readers and iterators may work meanwhile. The writer reads the
 // structure without a lock, since nobody else changes it, and takes mu to change
 // it. Readers take mu to find an entry, and read the entry without: entries
@@ -56,6 +56,9 @@ type Memtable struct {
 	// entries with its inputs, and then what they call the previous version
 	// means another chunk here.
 	newestOnly bool
+	// ranges holds the range deletes, as rows of their own kind; nil if there are
+	// none. Once set it stays the same.
+	ranges atomic.Pointer[Memtable]
 
 	// The writer's.
 	arena arena
@@ -73,11 +76,11 @@ func New() *Memtable {
 
 // Add puts a version of key in, and copies key and value. lsn must not be below
 // that of an earlier Add; of two Adds of a key with the same lsn the later one
-// counts. It costs O(log keys); readers wait for the last step of it only, not
+// counts, and of an Add and an AddRange as well. It costs O(log keys); readers wait for the last step of it only, not
 // for the copying. A Tombstone has no value.
 func (m *Memtable) Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte) {
 	if lsn < m.last || len(key) > MaxKeyBytes || len(value) > MaxValueBytes || m.newestOnly ||
-		kind == iterator.Tombstone && len(value) > 0 {
+		kind != iterator.Set && (kind != iterator.Tombstone || len(value) > 0) {
 		invariant.Check(false, "memtable: Add(lsn %d, %d key bytes, kind %d, %d value bytes) after lsn %d, merged %v",
 			lsn, len(key), kind, len(value), m.last, m.newestOnly)
 	}
@@ -145,7 +148,8 @@ func (m *Memtable) version(c chunks, r ref, at ids.LSN) (entry, bool) {
 // falls. It takes no lock.
 func (m *Memtable) Bytes() int64 { return m.bytes.Load() }
 
-// Len is the number of distinct keys, tombstones included.
+// Len is the number of distinct keys, tombstones included and range deletes not:
+// a memtable that is not empty may have none.
 func (m *Memtable) Len() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -219,6 +223,9 @@ func (m *Memtable) countBytes() {
 	n := memtableBytes + m.arena.bytes + int64(cap(m.flat))*refBytes
 	if m.tree != nil {
 		n += m.tree.bytes
+	}
+	if r := m.ranges.Load(); r != nil {
+		n += r.Bytes()
 	}
 	if n != m.bytes.Load() {
 		m.bytes.Store(n)

@@ -3,6 +3,8 @@ package memtable
 import (
 	"bytes"
 	"slices"
+
+	"github.com/tinedb/tine/internal/iterator"
 )
 
 // Where inputs are shared: at least a third of their bytes must be live (up to
@@ -15,9 +17,11 @@ const (
 )
 
 // Merge makes a memtable with the newest version of each key of both, that of
-// newer where both have the key; tombstones are kept. Both must be frozen: no
-// Add may be under way or follow, and none is allowed on the result. Its reads
-// are to ask for MaxLSN, as older versions are gone.
+// newer where both have the key, and the range deletes of both. Tombstones are
+// kept, but where a range delete says the same; what newer's range deletes hide of
+// older is left out. Both must be frozen: no Add may be under way or follow, and
+// none is allowed on the result. Its reads are to ask for MaxLSN, as older versions
+// are gone.
 //
 // It costs O(keys). Normally only the structure is new and the entries are
 // shared with the inputs, so Bytes of the result counts memory that the inputs
@@ -25,7 +29,8 @@ const (
 // entries are copied.
 func Merge(newer, older *Memtable) *Memtable {
 	m := &Memtable{newestOnly: true}
-	all, refs, liveBytes := mergeRefs(newer, older)
+	m.ranges.Store(mergeRanges(newer, older))
+	all, refs, liveBytes := mergeRefs(newer, older, m.Spans(MaxLSN))
 	var held int64
 	for _, chunk := range all {
 		held += int64(cap(chunk))
@@ -53,8 +58,8 @@ func Merge(newer, older *Memtable) *Memtable {
 
 // mergeRefs gives the entries that survive, in key order, as refs into the
 // chunks of newer followed by those of older, and the bytes they would take
-// alone.
-func mergeRefs(newer, older *Memtable) (all chunks, refs []ref, liveBytes int64) {
+// alone. spans is what the range deletes of the two cover.
+func mergeRefs(newer, older *Memtable, spans []iterator.Span) (all chunks, refs []ref, liveBytes int64) {
 	a, b := newer.newIter(MaxLSN), older.newIter(MaxLSN)
 	defer a.Close()
 	defer b.Close()
@@ -62,7 +67,11 @@ func mergeRefs(newer, older *Memtable) (all chunks, refs []ref, liveBytes int64)
 	all = append(append(make(chunks, 0, len(newChunks)+len(oldChunks)), newChunks...), oldChunks...)
 	shift := ref(len(newChunks)) << 32
 	refs = make([]ref, 0, max(newer.Len(), older.Len()))
+	ranges, hidden := cover{spans}, cover{newer.Spans(MaxLSN)}
 	take := func(it *iter, shift ref) {
+		if it.row.kind == iterator.Tombstone && ranges.holds(it.row.key) {
+			return
+		}
 		refs = append(refs, it.refs[it.slot]+shift)
 		liveBytes += int64(entryBytes(len(it.row.key), len(it.row.value), false))
 	}
@@ -78,7 +87,7 @@ func mergeRefs(newer, older *Memtable) (all chunks, refs []ref, liveBytes int64)
 		if c <= 0 {
 			take(a, 0)
 			a.Next()
-		} else {
+		} else if !hidden.holds(b.row.key) {
 			take(b, shift)
 		}
 		if c >= 0 {

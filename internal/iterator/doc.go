@@ -6,7 +6,8 @@
 // The life of one scan over a memtable and two runs:
 //
 //  1. The caller opens an iterator per source: the memtable's own, and a Concat
-//     for each run, which opens one table at a time.
+//     for each run, which opens one table at a time. A source that lies below
+//     range deletes goes into a NewMasked, which hides its rows inside them.
 //  2. NewMerge takes them newest first. Its first positioning call moves every
 //     input, sorts the inputs by their keys and skips the rows of older inputs
 //     that the leading one hides.
@@ -22,6 +23,6 @@
 // back before it has finished reading the key.
 //
 // Files in reading order: iterator.go (the interface), slice.go (rows in
-// memory), live.go, bounded.go, concat.go, merge.go. Package itertest holds the
-// conformance test that every implementation must pass.
+// memory), live.go, bounded.go, span.go and masked.go, concat.go, merge.go.
+// Package itertest holds the conformance test that every implementation must pass.
 package iterator

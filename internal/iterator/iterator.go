@@ -9,6 +9,10 @@ type Kind uint8
 const (
 	Set       Kind = 1 // the key has the row's value
 	Tombstone Kind = 2 // the key is deleted; the value is empty
+
+	// RangeDelete stands in a batch: all keys from the operation's key up to its
+	// value, which is not included, are deleted. It is never a row's kind.
+	RangeDelete Kind = 3
 )
 
 // Iterator walks rows in bytewise key order, each key at most once. A new one

@@ -59,7 +59,7 @@ func checkTable(m *sstable.Meta) error {
 		return fmt.Errorf("table %d lies in file 0", m.ID)
 	case m.Length == 0 || m.Offset+m.Length < m.Offset:
 		return fmt.Errorf("table %d has offset %d and length %d", m.ID, m.Offset, m.Length)
-	case m.Rows == 0 || m.Tombstones > m.Rows:
+	case m.Rows == 0 || m.Rows > sstable.MaxRows || m.Tombstones > m.Rows:
 		return fmt.Errorf("table %d has %d rows, %d of them tombstones", m.ID, m.Rows, m.Tombstones)
 	case len(m.Smallest) > maxKeyBytes || len(m.Largest) > maxKeyBytes:
 		return fmt.Errorf("table %d has bounds of %d and %d bytes", m.ID, len(m.Smallest), len(m.Largest))
@@ -77,14 +77,15 @@ func checkTable(m *sstable.Meta) error {
 //   - every table of a node's run exists, and the run is sorted and disjoint;
 //   - no chain of older nodes leads back to itself;
 //   - no table is listed that no node uses, and no two share bytes of a file;
+//   - every vector on a table that is listed has as many rows as the table;
 //   - every id and LSN in use is below NextID and NextLSN.
 //
 // Nodes that a fork, a snapshot or a node names but that have no record are
-// allowed: the log holds them. So are nodes that nothing names: a drop removes
-// them in slices. The error names the first misfit in id order. Cost:
+// allowed: the log holds them. So are nodes that nothing names, which a drop removes
+// in slices, and marks of nodes and on tables that have no record. The error names the first misfit in id order. Cost:
 // O(n log n) in the number of objects.
 func (s *State) Check() error {
-	for _, check := range []func() error{s.checkForks, s.checkSnapshots, s.checkNodes, s.checkOlder, s.checkTables, s.checkCounters} {
+	for _, check := range []func() error{s.checkForks, s.checkSnapshots, s.checkNodes, s.checkOlder, s.checkTables, s.checkAllMarks, s.checkCounters} {
 		if err := check(); err != nil {
 			return fmt.Errorf("manifest state: %w", err)
 		}

@@ -26,6 +26,8 @@ func soundState() *State {
 	table(32, 2000, "b", "e")
 	s.Nodes[10] = Node{ID: 10, Fork: 1, Frozen: 12, Tables: []ids.TableID{30, 31}}
 	s.Nodes[11] = Node{ID: 11, Older: 10, Fork: 1, Frozen: 14, Tables: []ids.TableID{32, 31}[:1]}
+	s.Marks[MarksKey{11, 30}] = vectorOf(5, 0, 3)
+	s.Marks[MarksKey{11, 31}] = sstable.WholeVector(5)
 	s.Forks[1] = Fork{ID: 1, Name: "main", Top: 11, Memtable: 12, CreatedLSN: 1}
 	s.Forks[2] = Fork{ID: 2, Name: "agent", Parent: 1, Top: 15, Memtable: 16, CreatedLSN: 13}
 	s.Snapshots[3] = Snapshot{ID: 3, Name: "main", Node: 11, Fork: 9}
@@ -35,6 +37,10 @@ func soundState() *State {
 func TestCheckAcceptsSoundStates(t *testing.T) {
 	require.NoError(t, NewState().Check())
 	require.NoError(t, soundState().Check())
+	s := soundState()
+	s.Marks[MarksKey{90, 30}] = vectorOf(5, 1) // of a node that is to come, or was dropped
+	s.Marks[MarksKey{11, 90}] = vectorOf(7, 1) // on a table that is to come, or is gone
+	require.NoError(t, s.Check())
 }
 
 func TestCheckNamesWhatDoesNotFit(t *testing.T) {
@@ -49,6 +55,9 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 	}
 	table := func(id ids.TableID, change func(*sstable.Meta)) func(*State) {
 		return func(s *State) { m := s.Tables[id]; change(&m); s.Tables[id] = m }
+	}
+	vector := func(node ids.NodeID, table ids.TableID, v *sstable.Vector) func(*State) {
+		return func(s *State) { s.Marks[MarksKey{node, table}] = v }
 	}
 	for _, c := range []struct {
 		name   string
@@ -89,6 +98,14 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 		{"a table ends before it begins", table(32, func(m *sstable.Meta) { m.Largest = []byte("a") }), "ends before it begins"},
 		{"a table lies in no file", table(31, func(m *sstable.Meta) { m.File = 0 }), "lies in file 0"},
 		{"a table's file was never given out", table(31, func(m *sstable.Meta) { m.File = 101 }), "table 31 carries id 101"},
+		{"a table has more rows than a vector can number", table(31, func(m *sstable.Meta) { m.Rows = 1 << 32 }), "4294967296 rows"},
+		{"marks are of another number of rows", vector(11, 30, vectorOf(6, 0)), "node 11 marks rows of table 30 as if it had 6 rows instead of 5"},
+		{"marks of an unknown node are of another number of rows", vector(90, 30, vectorOf(4, 0)), "node 90 marks rows of table 30 as if it had 4 rows instead of 5"},
+		{"marks are of node 0", vector(0, 30, vectorOf(5, 0)), "marks of node 0 on table 30"},
+		{"marks are on table 0", vector(11, 0, vectorOf(5, 0)), "marks of node 11 on table 0"},
+		{"marks without a vector", vector(11, 32, nil), "marks of node 11 on table 32 have no vector"},
+		{"marks of a node that was never given out", vector(100, 30, vectorOf(5, 0)), "marks of node 100, but the next id is 100"},
+		{"marks on a table that was never given out", vector(11, 100, vectorOf(5, 0)), "marks of node 11 carries id 100"},
 		{"two tables share bytes", table(31, func(m *sstable.Meta) { m.Offset = 1999 }), "tables 31 and 32 share bytes of 000020.sst"},
 		{"the applied lsn is to come", func(s *State) { s.Applied = 50 }, "lsn 50"},
 		{"more was trimmed than was written", func(s *State) { s.Trimmed = 51 }, "trimmed through 51"},

@@ -17,38 +17,80 @@ const (
 	gatherKeys = 4096
 )
 
+// records is one kind of object: where the state has it, how its keys are ordered,
+// and how one is written.
+type records[K comparable, V any] struct {
+	of      func(*State) map[K]V
+	compare func(a, b K) int
+	encode  func(dst []byte, key K, value *V) []byte
+}
+
+var (
+	tableRecords = records[ids.TableID, sstable.Meta]{
+		of:      func(s *State) map[ids.TableID]sstable.Meta { return s.Tables },
+		compare: cmp.Compare[ids.TableID],
+		encode:  func(dst []byte, _ ids.TableID, m *sstable.Meta) []byte { return appendPutTable(dst, m) },
+	}
+	nodeRecords = records[ids.NodeID, Node]{
+		of:      func(s *State) map[ids.NodeID]Node { return s.Nodes },
+		compare: cmp.Compare[ids.NodeID],
+		encode:  func(dst []byte, _ ids.NodeID, n *Node) []byte { return appendPutNode(dst, n) },
+	}
+	forkRecords = records[ids.ForkID, Fork]{
+		of:      func(s *State) map[ids.ForkID]Fork { return s.Forks },
+		compare: cmp.Compare[ids.ForkID],
+		encode:  func(dst []byte, _ ids.ForkID, f *Fork) []byte { return appendPutFork(dst, f) },
+	}
+	snapshotRecords = records[ids.SnapshotID, Snapshot]{
+		of:      func(s *State) map[ids.SnapshotID]Snapshot { return s.Snapshots },
+		compare: cmp.Compare[ids.SnapshotID],
+		encode:  func(dst []byte, _ ids.SnapshotID, p *Snapshot) []byte { return appendPutSnapshot(dst, p) },
+	}
+	vectorRecords = records[MarksKey, *sstable.Vector]{
+		of:      func(s *State) map[MarksKey]*sstable.Vector { return s.Marks },
+		compare: compareMarksKeys,
+		encode: func(dst []byte, k MarksKey, v **sstable.Vector) []byte {
+			return appendAddMarks(dst, &Marks{k.Node, k.Table, *v})
+		},
+	}
+)
+
 // copyState writes counters and objects into f, in slices, each kind by rising
 // id. Between slices transactions go on; an object that comes or goes meanwhile
-// may be in the copy or not. It stops when the log is poisoned or closed.
+// may be in the copy or not, and a vector may have grown. It stops when the log is
+// poisoned or closed.
 func (l *Log) copyState(f *file) error {
 	l.mu.Lock()
 	counters := appendCounters(nil, l.mu.state.Counters)
 	l.mu.Unlock()
 	f.add(frameSlice, counters)
-	if err := copyObjects(l, f, func(s *State) map[ids.TableID]sstable.Meta { return s.Tables }, appendPutTable); err != nil {
+	if err := copyObjects(l, f, tableRecords); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, func(s *State) map[ids.NodeID]Node { return s.Nodes }, appendPutNode); err != nil {
+	if err := copyObjects(l, f, nodeRecords); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, func(s *State) map[ids.ForkID]Fork { return s.Forks }, appendPutFork); err != nil {
+	if err := copyObjects(l, f, forkRecords); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, func(s *State) map[ids.SnapshotID]Snapshot { return s.Snapshots }, appendPutSnapshot); err != nil {
+	if err := copyObjects(l, f, snapshotRecords); err != nil {
+		return err
+	}
+	if err := copyObjects(l, f, vectorRecords); err != nil {
 		return err
 	}
 	return f.flush()
 }
 
 // copyObjects writes the objects of one kind.
-func copyObjects[K cmp.Ordered, V any](l *Log, f *file, objects func(*State) map[K]V, encode func([]byte, *V) []byte) error {
-	keys, err := gather(l, objects)
+func copyObjects[K comparable, V any](l *Log, f *file, kind records[K, V]) error {
+	keys, err := gather(l, kind)
 	if err != nil {
 		return err
 	}
 	var payload []byte
 	for len(keys) > 0 {
-		payload, keys, err = encodeSlice(l, payload[:0], keys, objects, encode)
+		payload, keys, err = encodeSlice(l, payload[:0], keys, kind)
 		if err != nil {
 			return err
 		}
@@ -69,11 +111,11 @@ func copyObjects[K cmp.Ordered, V any](l *Log, f *file, objects func(*State) map
 // change under a range, and promises each entry that is there all the time
 // exactly once. What comes or goes meanwhile is in a transaction that the
 // rewrite repeats.
-func gather[K cmp.Ordered, V any](l *Log, objects func(*State) map[K]V) ([]K, error) {
+func gather[K comparable, V any](l *Log, kind records[K, V]) ([]K, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keys := make([]K, 0, len(objects(l.mu.state)))
-	for k := range objects(l.mu.state) {
+	keys := make([]K, 0, len(kind.of(l.mu.state)))
+	for k := range kind.of(l.mu.state) {
 		keys = append(keys, k)
 		if len(keys)%gatherKeys != 0 {
 			continue
@@ -84,22 +126,22 @@ func gather[K cmp.Ordered, V any](l *Log, objects func(*State) map[K]V) ([]K, er
 			return nil, err
 		}
 	}
-	slices.Sort(keys)
+	slices.SortFunc(keys, kind.compare)
 	return keys, nil
 }
 
 // encodeSlice extends payload with the objects of the first keys, as many as
 // fit, and returns the keys that are left. An object that is gone is skipped.
-func encodeSlice[K cmp.Ordered, V any](l *Log, payload []byte, keys []K, objects func(*State) map[K]V, encode func([]byte, *V) []byte) ([]byte, []K, error) {
+func encodeSlice[K comparable, V any](l *Log, payload []byte, keys []K, kind records[K, V]) ([]byte, []K, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.healthyLocked(); err != nil {
 		return nil, nil, err
 	}
 	for len(keys) > 0 {
-		if v, ok := objects(l.mu.state)[keys[0]]; ok {
+		if v, ok := kind.of(l.mu.state)[keys[0]]; ok {
 			before := len(payload)
-			payload = encode(payload, &v)
+			payload = kind.encode(payload, keys[0], &v)
 			if len(payload) > sliceBytes && before > 0 {
 				return payload[:before], keys, nil
 			}

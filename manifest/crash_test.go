@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
@@ -28,6 +29,8 @@ type crashRun struct {
 	created bool     // Create has returned once
 	copying bool     // a rewrite is running, its appends come from the file system
 
+	parted    int // images with marks of a transaction and not the rest of it
+	forgotten int // vectors that were left out
 	images    int
 	behind    int // images that held less than what was appended
 	inRewrite int
@@ -51,6 +54,10 @@ func (c *crashRun) verify(image *crashfs.FS, what string) {
 	if k < c.work.last {
 		c.behind++
 	}
+	if c.work.needs[k] == c.work.needs[min(k+1, c.work.last)] && k < c.work.last {
+		c.parted++
+	}
+	c.forgotten += info.Forgotten
 	if c.copying {
 		c.inRewrite++
 	}
@@ -97,6 +104,18 @@ func (c *crashRun) before(op, name string) {
 	c.crashHere(fmt.Sprintf("before %s of %s", op, path.Base(name)))
 }
 
+// testMarksBytes lets one or two vectors go ahead of a transaction at a time.
+const testMarksBytes = 100
+
+// create makes the log, which parts transactions early.
+func (c *crashRun) create(fsys vfs.FS, state *State, first ids.FileNum) (*Log, error) {
+	log, err := Create(fsys, testDir, state, c.options(first))
+	if err == nil {
+		log.marksBytes, c.work.marksBytes = testMarksBytes, testMarksBytes
+	}
+	return log, err
+}
+
 func (c *crashRun) options(first ids.FileNum) Options {
 	return Options{NextFile: fileNumbers(first), WaitDurable: c.wal.sync}
 }
@@ -104,7 +123,7 @@ func (c *crashRun) options(first ids.FileNum) Options {
 // TestLogSurvivesPowerLossAtEveryCall crashes ahead of every mutating call of
 // runs of create, append, sync, rewrite under traffic, close and reopen.
 func TestLogSurvivesPowerLossAtEveryCall(t *testing.T) {
-	images, behind, inRewrite := 0, 0, 0
+	images, behind, inRewrite, parted, forgotten := 0, 0, 0, 0, 0
 	for seed := range uint64(12) {
 		c := &crashRun{t: t, work: newWorkload(seed), disk: crashfs.New(), random: rand.New(rand.NewPCG(seed, 2))}
 		require.NoError(t, c.disk.MkdirAll(testDir))
@@ -112,7 +131,7 @@ func TestLogSurvivesPowerLossAtEveryCall(t *testing.T) {
 		fsys := watchFS{FS: c.disk, before: c.before}
 		state := clone(c.work.model)
 		for life := range 3 {
-			log, err := Create(fsys, testDir, state, c.options(ids.FileNum(1+10*life)))
+			log, err := c.create(fsys, state, ids.FileNum(1+10*life))
 			require.NoError(t, err)
 			c.log, c.created = log, true
 			c.crashHere("after create")
@@ -142,10 +161,13 @@ func TestLogSurvivesPowerLossAtEveryCall(t *testing.T) {
 			c.synced = 0
 		}
 		images, behind, inRewrite = images+c.images, behind+c.behind, inRewrite+c.inRewrite
+		parted, forgotten = parted+c.parted, forgotten+c.forgotten
 	}
 	require.Greater(t, images, 5000)
 	require.Greater(t, behind, 500, "no crash ever lost an unsynced transaction")
 	require.Greater(t, inRewrite, 500, "no crash ever hit a rewrite")
+	require.Greater(t, parted, 20, "no crash ever parted marks from their transaction")
+	require.Greater(t, forgotten, 1000, "no vector was ever without its node or table")
 }
 
 // script is a fixed run for TestLogRecoversAfterDeathAtEveryCall.
@@ -157,7 +179,7 @@ func (c *crashRun) script() error {
 	if err != nil {
 		return err
 	}
-	log, err := Create(c.disk, testDir, state, c.options(1))
+	log, err := c.create(c.disk, state, 1)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 	if err := state.Check(); err != nil {
 		return nil, fmt.Errorf("manifest: create: %w", err)
 	}
-	l := &Log{fs: fsys, dir: dir, opts: opts}
+	l := &Log{fs: fsys, dir: dir, opts: opts, marksBytes: maxMarksBytes}
 	l.mu.changed = sync.NewCond(&l.mu.Mutex)
 	l.mu.state = state
 

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/internal/errs"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
+	"github.com/tinedb/tine/sstable"
 )
 
 const (
@@ -240,11 +242,11 @@ func TestFilesThatDoNotBelongTogether(t *testing.T) {
 
 func signed(line string) string { return fmt.Sprintf("%s%016x\n", line, xxhash.Sum64String(line)) }
 
-// TestNewerFormatIsRefused: with a good checksum a higher version is no damage.
-func TestNewerFormatIsRefused(t *testing.T) {
+// TestOtherFormatsAreRefused: with a good checksum another version is no damage.
+func TestOtherFormatsAreRefused(t *testing.T) {
 	disk, _ := soundStore(t)
 	content := readUsed(t, disk, damagedManifest)
-	for version, want := range map[uint32]error{0: errs.ErrCorrupt, 2: errs.ErrNewerFormat, 1 << 31: errs.ErrNewerFormat} {
+	for version, want := range map[uint32]error{0: errs.ErrCorrupt, 1: errs.ErrOldFormat, 3: errs.ErrNewerFormat, 1 << 31: errs.ErrNewerFormat} {
 		binary.LittleEndian.PutUint32(content[headerVersionAt:], version)
 		binary.LittleEndian.PutUint64(content[headerChecksumAt:], xxhash.Sum64(content[:headerChecksumAt]))
 		require.NoError(t, disk.WriteFile(damagedManifest, content))
@@ -254,6 +256,15 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	require.NoError(t, disk.WriteFile(damagedCurrent, []byte(signed("TINE-CURRENT 2 anything else "))))
 	_, _, err := Load(disk, testDir)
 	require.ErrorIs(t, err, errs.ErrNewerFormat)
+
+	// A vector has a version of its own.
+	vector := appendAddMarks(nil, &Marks{11, 30, vectorOf(5, 1)})
+	vector[1]++
+	binary.LittleEndian.PutUint64(vector[len(vector)-8:], xxhash.Sum64(vector[1:len(vector)-8]))
+	_, _, err = newBuilder().add(frame{kind: frameSlice, position: 5, payload: vector}).add(frame{kind: frameBase, position: 5}).load(t)
+	require.ErrorIs(t, err, errs.ErrNewerFormat)
+	require.NotErrorIs(t, err, errs.ErrCorrupt)
+	require.ErrorContains(t, err, "MANIFEST-000002 at offset 56: payload byte 0")
 }
 
 // builder writes manifests frame by frame, also such as no log would write.
@@ -308,6 +319,10 @@ func TestFramesOutOfPlace(t *testing.T) {
 		{"a frame claims more than there is", tail().add(frame{kind: frameTransaction, position: 6, payload: counters, durable: 1 << 20}), "claims that the file was synced through"},
 		{"a frame claims a negative offset", tail().add(frame{kind: frameTransaction, position: 6, payload: counters, durable: -1}), "claims that the file was synced through"},
 		{"a transaction cannot be decoded", tail().add(frame{kind: frameTransaction, position: 6, payload: []byte{99}}), "unknown edit kind 99"},
+		{"marks contradict others", tail().add(frame{kind: frameTransaction, position: 6, payload: appendAddMarks(nil, &Marks{4, 7, vectorOf(5, 1)})}).
+			add(frame{kind: frameTransaction, position: 7, payload: appendAddMarks(nil, &Marks{4, 7, vectorOf(6, 1)})}), "offset 280: node 4 marks rows of table 7 as if it had 6 rows instead of 5"},
+		{"marks contradict the table that comes behind them", tail().add(frame{kind: frameTransaction, position: 6, payload: appendAddMarks(nil, &Marks{4, 7, vectorOf(6, 1)})}).
+			add(frame{kind: frameTransaction, position: 7, payload: appendPutNode(appendPutTable(nil, &sstable.Meta{ID: 7, File: 8, Length: 1, Rows: 5}), &Node{ID: 4, Tables: []ids.TableID{7}})}), "node 4 marks rows of table 7 as if it had 6 rows instead of 5"},
 		{"the state does not hold", newBuilder().add(frame{kind: frameSlice, position: 5, payload: appendDrop(appendPutFork(nil, &Fork{ID: 3, Name: "x", Memtable: 4}), editDropTable, 1)}).add(base), "next id is 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

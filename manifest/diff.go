@@ -4,7 +4,9 @@ import "slices"
 
 // Diff gives the transaction that turns from into to, counters left out: applied
 // to from, it gives what to holds. A table is never changed under its id, so only
-// its coming and going counts. Cost: O(objects in both).
+// its coming and going counts; a vector never loses a row, so only its coming,
+// growing and going does. Cost: O(objects in both, and bytes of the vectors that are
+// not the same object).
 func Diff(from, to *State) *Transaction {
 	t := &Transaction{}
 	t.PutForks, t.DropForks = changes(from.Forks, to.Forks, func(a, b Fork) bool { return a == b })
@@ -20,6 +22,7 @@ func Diff(from, to *State) *Transaction {
 			t.DropTables = append(t.DropTables, id)
 		}
 	}
+	t.AddMarks, t.DropMarks = marksChanges(from, to)
 	return t
 }
 

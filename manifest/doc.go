@@ -1,6 +1,6 @@
-// Package manifest keeps the immutable records of forks, snapshots, nodes and
-// tables, and the log of transactions that changes them: what a store needs
-// besides its write-ahead log to know which bytes on disk mean what.
+// Package manifest keeps the immutable records of forks, snapshots, nodes, tables
+// and deletion vectors, and the log of transactions that changes them: what a store
+// needs besides its write-ahead log to know which bytes on disk mean what.
 //
 // It is not the fork tree: it counts no references, decides nothing about what
 // may be dropped, and removes no file but its own. It does not know nodes that
@@ -9,8 +9,9 @@
 // Life of a transaction:
 //
 //  1. The engine, under its tree lock, changes the tree and calls Log.Append
-//     with the after-images of what changed. Append encodes them, applies them
-//     to the state, and gives them the next position. No I/O.
+//     with the after-images of what changed and the rows that died. Append
+//     encodes them, applies them to the state, and gives them the next position.
+//     No I/O.
 //  2. Without the lock, somebody who waits for the transaction calls Log.Sync.
 //     One caller becomes the writer for all.
 //  3. The writer waits until the write-ahead log is durable through all that
@@ -28,7 +29,8 @@
 // A failed write or sync poisons the log: positions that were not durable by
 // then may or may not be found by the next Load, and nothing is tried again.
 //
-// Reading order: FORMAT.md, state.go, transaction.go, check.go, edit.go (one
-// transaction as bytes), frame.go, header.go, current.go, window.go, load.go,
-// file.go, create.go, copy.go, log.go, sync.go, rewrite.go, dump.go.
+// Reading order: FORMAT.md, state.go, transaction.go, marks.go (dead rows), check.go,
+// edit.go (one transaction as bytes), split.go, frame.go, header.go, current.go,
+// window.go, load.go, file.go, create.go, copy.go, log.go, sync.go, rewrite.go,
+// dump.go.
 package manifest

@@ -77,6 +77,13 @@ func (p *printer) transaction(t *Transaction) {
 	for _, id := range t.DropTables {
 		p.edit("drop table %d", id)
 	}
+	for i := range t.AddMarks {
+		m := &t.AddMarks[i]
+		p.edit("add marks of node %d on table %d, %d of %d rows dead", m.Node, m.Table, m.Vector.Dead(), m.Vector.Rows())
+	}
+	for _, k := range t.DropMarks {
+		p.edit("drop marks of node %d on table %d", k.Node, k.Table)
+	}
 }
 
 func (p *printer) table(m *sstable.Meta) {

@@ -24,6 +24,8 @@ const (
 	editDropFork     = 7
 	editDropNode     = 8
 	editDropTable    = 9
+	editAddMarks     = 10
+	editDropMarks    = 11
 )
 
 // The caps that hold before anything is allocated, on both sides of the disk.
@@ -41,6 +43,8 @@ const (
 	putForkBytes     = 1 + 6*8 + 1   // and the name
 	putSnapshotBytes = 1 + 4*8 + 1   // and the name
 	dropBytes        = 1 + 8
+	addMarksBytes    = 1 // and the vector's own encoding, which names node and table
+	dropMarksBytes   = 1 + 2*8
 )
 
 // payloadBytes is the exact length of t's encoding.
@@ -61,8 +65,14 @@ func (t *Transaction) payloadBytes() int {
 	for i := range t.PutSnapshots {
 		n += putSnapshotBytes + len(t.PutSnapshots[i].Name)
 	}
-	return n + dropBytes*(len(t.DropSnapshots)+len(t.DropForks)+len(t.DropNodes)+len(t.DropTables))
+	for i := range t.AddMarks {
+		n += t.AddMarks[i].editBytes()
+	}
+	return n + dropBytes*(len(t.DropSnapshots)+len(t.DropForks)+len(t.DropNodes)+len(t.DropTables)) + dropMarksBytes*len(t.DropMarks)
 }
+
+// editBytes is the exact length of one edit that adds marks.
+func (m *Marks) editBytes() int { return addMarksBytes + m.Vector.EncodedBytes() }
 
 // appendPayload extends dst with t's encoding. What could not be read back is
 // never written: an object outside the caps is a bug of the engine and panics.
@@ -93,6 +103,12 @@ func (t *Transaction) appendPayload(dst []byte) []byte {
 	}
 	for _, id := range t.DropTables {
 		dst = appendDrop(dst, editDropTable, uint64(id))
+	}
+	for i := range t.AddMarks {
+		dst = appendAddMarks(dst, &t.AddMarks[i])
+	}
+	for _, k := range t.DropMarks {
+		dst = appendDropMarks(dst, k)
 	}
 	return dst
 }
@@ -143,6 +159,16 @@ func appendPutSnapshot(dst []byte, s *Snapshot) []byte {
 func appendDrop(dst []byte, kind byte, id uint64) []byte {
 	invariant.Check(id != 0, "manifest: drop of id 0 (edit kind %d)", kind)
 	return appendNumbers(append(dst, kind), id)
+}
+
+func appendAddMarks(dst []byte, m *Marks) []byte {
+	checkWritable(checkMarks(m))
+	return m.Vector.AppendTo(append(dst, editAddMarks), m.Node, m.Table)
+}
+
+func appendDropMarks(dst []byte, k MarksKey) []byte {
+	invariant.Check(k.Node != 0 && k.Table != 0, "manifest: drop of the marks of node %d on table %d", k.Node, k.Table)
+	return appendNumbers(append(dst, editDropMarks), uint64(k.Node), uint64(k.Table))
 }
 
 func checkWritable(err error) { invariant.Check(err == nil, "manifest: put: %v", err) }
@@ -213,6 +239,12 @@ func (d *decoder) edit(t *Transaction, kind byte) error {
 		t.DropNodes = append(t.DropNodes, ids.NodeID(d.id()))
 	case editDropTable:
 		t.DropTables = append(t.DropTables, ids.TableID(d.id()))
+	case editAddMarks:
+		m := d.marks()
+		t.AddMarks = append(t.AddMarks, m)
+		return d.first(checkMarks(&m))
+	case editDropMarks:
+		t.DropMarks = append(t.DropMarks, MarksKey{Node: ids.NodeID(d.id()), Table: ids.TableID(d.id())})
 	default:
 		return fmt.Errorf("unknown edit kind %d", kind)
 	}
@@ -298,4 +330,18 @@ func (d *decoder) run() []ids.TableID {
 		out[i] = ids.TableID(binary.LittleEndian.Uint64(b[8*i:]))
 	}
 	return out
+}
+
+// marks reads a vector, which has caps and a checksum of its own.
+func (d *decoder) marks() Marks {
+	if d.err != nil {
+		return Marks{}
+	}
+	node, table, v, rest, err := sstable.DecodeVector(d.rest)
+	if err != nil {
+		d.err = err
+		return Marks{}
+	}
+	d.rest = rest
+	return Marks{Node: node, Table: table, Vector: v}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/internal/ids"
@@ -27,12 +28,27 @@ func fullTransaction() *Transaction {
 			{ID: 21, File: 30, Offset: 100, Length: 50, Rows: 1, KeyBytes: 3, ValueBytes: 30, Smallest: []byte("c"), Largest: []byte("c\x00")},
 		},
 		DropTables: []ids.TableID{22},
-		Counters:   &Counters{Applied: 8, Trimmed: 2, NextID: 100, NextLSN: 200},
+		AddMarks: []Marks{
+			{4, 20, vectorOf(3, 0, 2)},
+			{4, 21, sstable.WholeVector(1)},
+			{14, 90, vectorOf(1<<20, 5, 6, 7, 1<<20-1)},
+			{14, 20, vectorOf(3, 1)},
+		},
+		DropMarks: []MarksKey{{4, 22}, {15, 1 << 60}},
+		Counters:  &Counters{Applied: 8, Trimmed: 2, NextID: 100, NextLSN: 200},
 	}
 }
 
+// vectorOf is a vector of the given rows.
+func vectorOf(rows uint64, dead ...uint32) *sstable.Vector {
+	return sstable.NewVector(rows, roaring.BitmapOf(dead...))
+}
+
 func TestTransactionSurvivesItsEncoding(t *testing.T) {
-	for _, tx := range []*Transaction{fullTransaction(), {}, {Counters: &Counters{}}, {DropTables: []ids.TableID{1}}} {
+	for _, tx := range []*Transaction{
+		fullTransaction(), {}, {Counters: &Counters{}}, {DropTables: []ids.TableID{1}},
+		{AddMarks: []Marks{{1, 2, sstable.WholeVector(sstable.MaxRows)}}}, {DropMarks: []MarksKey{{1, 2}}},
+	} {
 		payload := tx.appendPayload(nil)
 		require.Len(t, payload, tx.payloadBytes())
 		got, err := decodeTransaction(payload)
@@ -49,6 +65,7 @@ func TestEmptySeesEveryField(t *testing.T) {
 		{PutForks: make([]Fork, 1)}, {DropForks: make([]ids.ForkID, 1)}, {PutSnapshots: make([]Snapshot, 1)},
 		{DropSnapshots: make([]ids.SnapshotID, 1)}, {PutNodes: make([]Node, 1)}, {DropNodes: make([]ids.NodeID, 1)},
 		{PutTables: make([]sstable.Meta, 1)}, {DropTables: make([]ids.TableID, 1)}, {Counters: &Counters{}},
+		{AddMarks: make([]Marks, 1)}, {DropMarks: make([]MarksKey, 1)},
 	} {
 		require.False(t, tx.Empty())
 	}
@@ -61,8 +78,10 @@ func TestApplyTwiceEqualsOnce(t *testing.T) {
 	twice.Apply(fullTransaction())
 	require.Equal(t, once, twice)
 	require.Len(t, once.Forks, 2)
-	once.Apply(&Transaction{DropForks: []ids.ForkID{7, 7, 99}, DropNodes: []ids.NodeID{4, 14}, DropTables: []ids.TableID{20, 21}, DropSnapshots: []ids.SnapshotID{11}})
-	require.Equal(t, "1 forks, 0 snapshots, 0 nodes, 0 tables, applied 8, trimmed 2, next id 100, next lsn 200", once.String())
+	require.Len(t, once.Marks, 4)
+	once.Apply(&Transaction{DropForks: []ids.ForkID{7, 7, 99}, DropNodes: []ids.NodeID{4, 14}, DropTables: []ids.TableID{20, 21}, DropSnapshots: []ids.SnapshotID{11},
+		DropMarks: []MarksKey{{4, 20}, {4, 20}, {14, 90}, {99, 99}}})
+	require.Equal(t, "1 forks, 0 snapshots, 0 nodes, 0 tables, 2 vectors, applied 8, trimmed 2, next id 100, next lsn 200", once.String())
 }
 
 // TestForkIsConstantSize: no list, whatever the fork holds.
@@ -85,12 +104,15 @@ func TestDecodeRefusesHostilePayloads(t *testing.T) {
 	hugeRun[33], hugeRun[35] = 0, 0x0f
 	tooManyTables := append([]byte(nil), node...)
 	tooManyTables[36] = 0xff
+	marks := appendAddMarks(nil, &Marks{4, 20, vectorOf(300, 1, 2, 3, 250)})
+	flipped := append([]byte(nil), marks...)
+	flipped[len(flipped)-20] ^= 1
 	for _, c := range []struct {
 		name    string
 		payload []byte
 		want    string
 	}{
-		{"an unknown kind", []byte{10}, "payload byte 0: unknown edit kind 10"},
+		{"an unknown kind", []byte{12}, "payload byte 0: unknown edit kind 12"},
 		{"kind 0", []byte{0}, "unknown edit kind 0"},
 		{"kinds that fall", append(appendDrop(nil, editDropFork, 1), appendDrop(nil, editDropSnapshot, 1)...), "payload byte 9: edit kind 6 behind kind 7"},
 		{"counters twice", append(appendCounters(nil, Counters{}), appendCounters(nil, Counters{})...), "edit kind 1 behind kind 1"},
@@ -101,6 +123,16 @@ func TestDecodeRefusesHostilePayloads(t *testing.T) {
 		{"a run above its cap", tooManyTables, "above the cap of 1048576"},
 		{"a table with id 0", number(1, 0), "table with id 0"},
 		{"a name of no bytes", append([]byte{editPutFork, 1}, make([]byte, 48)...), "name of 0 bytes"},
+		{"marks that end early", marks[:len(marks)-1], "payload byte 0: deletion vector: "},
+		{"marks with nothing behind the kind", marks[:1], "deletion vector: 0 bytes are too few"},
+		{"marks with a flipped bit", flipped, "deletion vector: checksum"},
+		{"marks of node 0", vectorOf(3, 1).AppendTo([]byte{editAddMarks}, 0, 7), "marks of node 0 on table 7"},
+		{"marks on table 0", vectorOf(3, 1).AppendTo([]byte{editAddMarks}, 7, 0), "marks of node 7 on table 0"},
+		{"bytes behind marks that are no edit", append(append([]byte(nil), marks...), 0), "edit kind 0 behind kind 10"},
+		{"a drop of the marks of node 0", append([]byte{editDropMarks}, make([]byte, 16)...), "id 0"},
+		{"a drop of marks that ends early", appendDropMarks(nil, MarksKey{1, 2})[:16], "edit ends early"},
+		{"marks behind drops of marks", append(appendDropMarks(nil, MarksKey{1, 2}), marks...), "edit kind 10 behind kind 11"},
+		{"a table of more rows than a vector can number", number(37, 1), "4294967299 rows"},
 		{"a name above its cap", append(append([]byte{editPutFork, 1}, make([]byte, 47)...), append([]byte{200}, make([]byte, 200)...)...), "name of 200 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -23,15 +24,21 @@ func golden(f *testing.F, name string) []byte {
 func requireSoundOrRefused(t *testing.T, state *State, err error) {
 	if err == nil {
 		require.NoError(t, state.Check())
+		for k, v := range state.Marks {
+			require.Contains(t, state.Nodes, k.Node)
+			require.Equal(t, state.Tables[k.Table].Rows, v.Rows())
+			require.Equal(t, v.Dead(), v.Bitmap().GetCardinality())
+		}
 		return
 	}
-	require.True(t, errors.Is(err, errs.ErrCorrupt) || errors.Is(err, errs.ErrNewerFormat), "%v", err)
+	require.True(t, errors.Is(err, errs.ErrCorrupt) || errors.Is(err, errs.ErrNewerFormat) || errors.Is(err, errs.ErrOldFormat), "%v", err)
 }
 
 // FuzzDecodeTransaction: what is accepted has exactly one spelling.
 func FuzzDecodeTransaction(f *testing.F) {
 	f.Add(fullTransaction().appendPayload(nil))
 	f.Add((&Transaction{Counters: &Counters{NextID: 1}}).appendPayload(nil))
+	f.Add((&Transaction{AddMarks: []Marks{{1, 2, vectorOf(9, 1, 3, 5)}, {1, 2, vectorOf(8, 1)}}, DropMarks: []MarksKey{{1, 2}}}).appendPayload(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		tx, err := decodeTransaction(payload)
@@ -41,6 +48,9 @@ func FuzzDecodeTransaction(f *testing.F) {
 		require.Equal(t, len(payload), tx.payloadBytes())
 		require.Equal(t, string(payload), string(tx.appendPayload(nil)))
 		state := NewState()
+		if state.admits(tx) != nil {
+			return
+		}
 		state.Apply(tx)
 		_ = state.Check()
 	})
@@ -72,6 +82,8 @@ func FuzzFrames(f *testing.F) {
 	seed := binary.LittleEndian.AppendUint16([]byte{0, 0}, uint16(len(full)))
 	seed = append(append(seed, full...), 2, 0, 0, 0)
 	f.Add(seed)
+	marks := appendAddMarks(appendAddMarks(nil, &Marks{4, 20, vectorOf(3, 1)}), &Marks{4, 20, vectorOf(4, 1)})
+	f.Add(append(append(bytes.Clone(seed), 1, 1, byte(len(marks)), 0), marks...))
 	f.Add([]byte{2, 0, 0, 0, 1, 1, 9, 0, editDropNode, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		b, position := newBuilder(), Position(5)

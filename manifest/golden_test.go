@@ -3,12 +3,14 @@ package manifest
 import (
 	"bytes"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/sstable"
@@ -16,10 +18,13 @@ import (
 
 var update = flag.Bool("update", false, "renew the golden files; a change means a new format version")
 
-const goldenDir = "testdata/v1"
+const (
+	goldenDir    = "testdata/v2"
+	oldGoldenDir = "testdata/v1" // never released, and not read any more
+)
 
-// goldenStore writes the store whose bytes are pinned: a base, two groups, and
-// their marks.
+// goldenStore writes the store whose bytes are pinned: a base with vectors, two
+// groups that add to them, and the marks behind the groups.
 func goldenStore(t *testing.T) (*crashfs.FS, *State) {
 	disk := newDisk(t)
 	state := soundState()
@@ -36,8 +41,9 @@ func goldenStore(t *testing.T) (*crashfs.FS, *State) {
 		PutNodes:  []Node{{ID: 61, Older: 11, Fork: 60, Frozen: 44, Tables: []ids.TableID{33}}},
 		PutForks:  []Fork{{ID: 60, Name: "agent-7", Parent: 1, Top: 61, Memtable: 62, CreatedUnixNano: 1_700_000_000_000_000_000, CreatedLSN: 41}},
 		Counters:  &Counters{Applied: 44, Trimmed: 30, NextID: 200, NextLSN: 150},
+		AddMarks:  []Marks{{61, 30, vectorOf(5, 1, 2)}, {61, 32, sstable.WholeVector(5)}, {11, 30, vectorOf(5, 1)}, {61, 64, vectorOf(100_000, 70_000)}},
 	}
-	drop := Transaction{DropForks: []ids.ForkID{2}, DropSnapshots: []ids.SnapshotID{3}}
+	drop := Transaction{DropForks: []ids.ForkID{2}, DropSnapshots: []ids.SnapshotID{3}, DropMarks: []MarksKey{{11, 31}, {61, 64}}}
 	for i, tx := range []*Transaction{&fork, &flush, &drop} {
 		want.Apply(tx)
 		p := log.Append(tx, ids.LSN(41+i))
@@ -105,3 +111,22 @@ func TestDumpShowsDamageAndTornTails(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// TestTheFormatBeforeMarksIsRefused as what it is: old, and not damaged.
+func TestTheFormatBeforeMarksIsRefused(t *testing.T) {
+	disk := crashfs.New()
+	for _, name := range []string{"CURRENT", "MANIFEST-000007"} {
+		content, err := os.ReadFile(filepath.Join(oldGoldenDir, name))
+		require.NoError(t, err)
+		require.NoError(t, disk.WriteFile(testDir+"/"+name, content))
+	}
+	calls := disk.Mutations()
+	_, _, err := Load(disk, testDir)
+	require.ErrorIs(t, err, errs.ErrOldFormat)
+	require.NotErrorIs(t, err, errs.ErrCorrupt)
+	require.NotErrorIs(t, err, errs.ErrNewerFormat)
+	require.ErrorContains(t, err, "MANIFEST-000007: format version 1, this program knows 2: written in an older format")
+	require.ErrorIs(t, Dump(io.Discard, disk, testDir), errs.ErrOldFormat)
+	require.Equal(t, calls, disk.Mutations())
+	noOpenFiles(t, disk)
+}

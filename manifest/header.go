@@ -11,8 +11,9 @@ import (
 )
 
 // FormatVersion is the version of the manifest's format that this package
-// writes, and the newest that it reads.
-const FormatVersion = 1
+// writes, and the only one that it reads. Version 1, without marks, was never in a
+// release.
+const FormatVersion = 2
 
 // A manifest file begins with a header of headerBytes. In every version of the
 // format magic, version and checksum stay where they are, so that an old
@@ -51,7 +52,7 @@ func appendHeader(dst []byte, h header) []byte {
 
 // decodeHeader reads the header of the manifest file with the given number from
 // its first headerBytes. It returns a CorruptError, or an error that wraps
-// errs.ErrNewerFormat.
+// errs.ErrNewerFormat or errs.ErrOldFormat.
 func decodeHeader(b []byte, number ids.FileNum) (header, uint64, error) {
 	name := ids.ManifestName(number)
 	if len(b) < headerBytes {
@@ -67,6 +68,8 @@ func decodeHeader(b []byte, number ids.FileNum) (header, uint64, error) {
 	switch version := binary.LittleEndian.Uint32(b[headerVersionAt:]); {
 	case version > FormatVersion:
 		return header{}, 0, fmt.Errorf("%s: format version %d, this program knows %d: %w", name, version, FormatVersion, errs.ErrNewerFormat)
+	case version == 1:
+		return header{}, 0, fmt.Errorf("%s: format version %d, this program knows %d: %w", name, version, FormatVersion, errs.ErrOldFormat)
 	case version != FormatVersion:
 		return header{}, 0, errs.Corruptf(name, headerVersionAt, "format version %d never was", version)
 	}

@@ -22,6 +22,7 @@ type Info struct {
 	Bytes        int64  // accepted, from the file's begin
 	BaseBytes    int64  // of those, the header and the base
 	Transactions int    // accepted, those in the base included
+	Forgotten    int    // vectors left out because their node or table is not there
 	TornOffset   int64  // where a torn tail was cut, -1: none
 
 	// Proven says that every accepted transaction is durable for certain: a frame
@@ -32,9 +33,10 @@ type Info struct {
 }
 
 // Load reads CURRENT and the manifest that it names, and changes nothing. A
-// torn tail is cut, in memory only. Damage, and a state that Check refuses,
-// give a CorruptError; a file in a newer format wraps errs.ErrNewerFormat; a
-// directory without a store gives ErrNoStore.
+// torn tail is cut, in memory only, and vectors whose node or table is not there
+// are left out. Damage, and a state that Check refuses, give a CorruptError; a file
+// in a newer format wraps errs.ErrNewerFormat, one in an older format
+// errs.ErrOldFormat; a directory without a store gives ErrNoStore.
 //
 // What Load found need not be durable: if only the process died, it reads bytes
 // that a power loss may still take. So nothing may be unlinked or trimmed
@@ -43,9 +45,13 @@ type Info struct {
 func Load(fsys vfs.FS, dir string) (*State, Info, error) {
 	state := NewState()
 	h, info, err := scan(fsys, dir, func(_ int64, _ frame, t *Transaction) error {
-		if t != nil {
-			state.Apply(t)
+		if t == nil {
+			return nil
 		}
+		if err := state.admits(t); err != nil {
+			return err
+		}
+		state.apply(t)
 		return nil
 	})
 	if err != nil {
@@ -55,12 +61,14 @@ func Load(fsys vfs.FS, dir string) (*State, Info, error) {
 	if err := state.Check(); err != nil {
 		return nil, info, fmt.Errorf("manifest: load: %w", &errs.CorruptError{File: info.Name, Offset: -1, Err: err})
 	}
+	info.Forgotten = state.forgetMarks()
 	return state, info, nil
 }
 
 // scan opens the manifest that CURRENT names and calls visit for each accepted
-// frame in file order, with its transaction if it carries one. Info is filled
-// in as far as the file was accepted, also beside an error.
+// frame in file order, with its transaction if it carries one. An error of visit
+// says what is wrong with the frame. Info is filled in as far as the file was
+// accepted, also beside an error.
 func scan(fsys vfs.FS, dir string, visit func(offset int64, f frame, t *Transaction) error) (header, Info, error) {
 	info := Info{TornOffset: -1}
 	c, err := readCurrent(fsys, dir)
@@ -147,12 +155,16 @@ func (s *scanner) frames(h header, visit func(offset int64, f frame, t *Transact
 		}
 		var t *Transaction
 		if f.kind == frameSlice || f.kind == frameTransaction {
-			if t, err = decodeTransaction(f.payload); err != nil {
+			t, err = decodeTransaction(f.payload)
+			switch {
+			case errors.Is(err, errs.ErrNewerFormat): // a vector's, whole
+				return fmt.Errorf("%s at offset %d: %w", s.info.Name, offset, err)
+			case err != nil:
 				return errs.Corruptf(s.info.Name, offset, "%w", err)
 			}
 		}
 		if err := visit(offset, f, t); err != nil {
-			return err
+			return &errs.CorruptError{File: s.info.Name, Offset: offset, Err: err}
 		}
 		s.chain, s.info.Bytes = f.checksum, next
 		s.durable = max(s.durable, f.durable)

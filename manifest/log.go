@@ -73,6 +73,8 @@ type Log struct {
 	dir  string
 	opts Options
 
+	marksBytes int // maxMarksBytes but in tests
+
 	rewriting sync.Mutex // held over a rewrite, taken before mu
 
 	mu struct {
@@ -110,13 +112,24 @@ type entry struct {
 // need is the record through which the write-ahead log must be durable before a
 // byte of the transaction may reach the disk. An empty transaction takes no
 // place, and its need is forgotten. On a poisoned or closed log only the state
-// in memory changes; Sync tells. Cost: O(bytes of t).
+// in memory changes; Sync tells. Cost: O(bytes of t, and of the vectors that its
+// marks are added to).
+//
+// Marks beyond some 16 MiB are logged ahead, in transactions of their own with
+// places of their own; the one returned is the last. So any number of marks can be
+// appended, and after a crash a part of them may be there without the rest of t. The
+// rest of t is bounded by what one frame can hold, which is asserted.
 func (l *Log) Append(t *Transaction, need ids.LSN) Position {
 	if t.Empty() {
 		return l.Last()
 	}
-	payload := t.appendPayload(make([]byte, 0, t.payloadBytes()))
-	invariant.Check(len(payload) <= maxPayloadBytes, "manifest: transaction of %d bytes, the cap is %d", len(payload), maxPayloadBytes)
+	parts := t.split(l.marksBytes)
+	payloads := make([][]byte, len(parts))
+	for i, part := range parts {
+		payload := part.appendPayload(make([]byte, 0, part.payloadBytes()))
+		invariant.Check(len(payload) <= maxPayloadBytes, "manifest: transaction of %d bytes, the cap is %d", len(payload), maxPayloadBytes)
+		payloads[i] = payload
+	}
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,15 +141,18 @@ func (l *Log) Append(t *Transaction, need ids.LSN) Position {
 		err := l.mu.state.Check()
 		invariant.Check(err == nil, "manifest: transaction leaves a bad state: %v", err)
 	}
-	l.mu.last++
 	if l.mu.err != nil || l.mu.closed {
+		l.mu.last += Position(len(parts))
 		return l.mu.last
 	}
 	l.mu.need = max(l.mu.need, need)
-	e := entry{position: l.mu.last, payload: payload}
-	l.mu.pending = append(l.mu.pending, e)
-	if l.mu.capture {
-		l.mu.captured = append(l.mu.captured, e)
+	for _, payload := range payloads {
+		l.mu.last++
+		e := entry{position: l.mu.last, payload: payload}
+		l.mu.pending = append(l.mu.pending, e)
+		if l.mu.capture {
+			l.mu.captured = append(l.mu.captured, e)
+		}
 	}
 	return l.mu.last
 }

@@ -60,7 +60,7 @@ func TestLoadGivesWhatWasAppended(t *testing.T) {
 	log.View(func(s *State) { require.Equal(t, fingerprint(work.model), fingerprint(s)) })
 
 	info := requireLoads(t, disk.PowerLossStrict(), work.model)
-	require.Equal(t, Info{File: 7, Name: "MANIFEST-000007", Bytes: info.Bytes, BaseBytes: info.BaseBytes, Transactions: 20, TornOffset: -1}, info)
+	require.Equal(t, Info{File: 7, Name: "MANIFEST-000007", Bytes: info.Bytes, BaseBytes: info.BaseBytes, Transactions: 20, Forgotten: info.Forgotten, TornOffset: -1}, info)
 	require.NoError(t, log.Close())
 	require.NoError(t, log.Close())
 	require.ErrorIs(t, log.Rewrite(), ErrClosed)
@@ -163,6 +163,26 @@ func TestAppendAssertsThatItCanBeReadBack(t *testing.T) {
 		log.Append(&Transaction{PutForks: []Fork{{ID: 9, Name: strings.Repeat("x", 129), Memtable: 10}}}, 0)
 	})
 	require.NoError(t, log.Close())
+}
+
+// TestAppendAssertsThatMarksFit, and that a bug leaves log and state as they were.
+func TestAppendAssertsThatMarksFit(t *testing.T) {
+	disk := newDisk(t)
+	log, err := Create(disk, testDir, soundState(), Options{NextFile: fileNumbers(21)})
+	require.NoError(t, err)
+	require.PanicsWithValue(t, invariant.Violation("manifest: node 10 marks rows of table 32 as if it had 6 rows instead of 5"), func() {
+		log.Append(&Transaction{AddMarks: []Marks{{10, 31, vectorOf(5, 1)}, {10, 32, vectorOf(6, 1)}}, DropForks: []ids.ForkID{2}}, 0)
+	})
+	require.PanicsWithValue(t, invariant.Violation("manifest: put: marks of node 0 on table 32"), func() {
+		log.Append(&Transaction{AddMarks: []Marks{{0, 32, vectorOf(5, 1)}}}, 0)
+	})
+	require.PanicsWithValue(t, invariant.Violation("manifest: drop of the marks of node 10 on table 0"), func() {
+		log.Append(&Transaction{DropMarks: []MarksKey{{10, 0}}}, 0)
+	})
+	require.Zero(t, log.Last())
+	log.View(func(s *State) { require.Equal(t, fingerprint(soundState()), fingerprint(s)) })
+	require.NoError(t, log.Close())
+	requireLoads(t, disk, soundState())
 }
 
 // TestFailurePoisonsTheLog lets each kind of call under Sync fail once. All that

@@ -13,6 +13,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/internal/vfs/faultfs"
+	"github.com/tinedb/tine/sstable"
 )
 
 func TestRewriteShortensTheLog(t *testing.T) {
@@ -171,6 +172,58 @@ func TestRewriteOfManyObjectsIsSliced(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, longest, sliceBytes)
 	require.Greater(t, longest, sliceBytes*9/10)
+}
+
+// TestRewriteCopiesVectorsWhileTheyChange adds, drops, and adds less than was dropped
+// between slices, to vectors that were copied already, that are to be, and that were
+// not there.
+func TestRewriteCopiesVectorsWhileTheyChange(t *testing.T) {
+	const vectors, rows = 10_000, 1000
+	disk, state := newDisk(t), NewState()
+	state.NextID = 1_000_000
+	state.Tables[1] = sstable.Meta{ID: 1, File: 2, Length: 100, Rows: rows}
+	for i := range ids.NodeID(vectors) {
+		node := Node{ID: 10 + i}
+		if i == 0 {
+			node.Tables = []ids.TableID{1}
+		}
+		state.Nodes[10+i] = node
+		if i%2 == 0 {
+			state.Marks[MarksKey{10 + i, 1}] = vectorOf(rows, 1, 2, 3)
+		}
+	}
+	var log *Log
+	rewriting, rounds := false, 0
+	fsys := watchFS{FS: disk, before: func(op, name string) {
+		if !rewriting || op != "write" || path.Base(name) == ids.CurrentName+".tmp" {
+			return
+		}
+		rounds++
+		for _, place := range []int{0, vectors / 4, vectors / 2, vectors - 200} {
+			key := func(n int) MarksKey { return MarksKey{ids.NodeID(10 + place + 8*rounds%200 + n), 1} }
+			row := uint32(10 + rounds)
+			add := func(n int, rows ...uint32) Marks { return Marks{key(n).Node, 1, vectorOf(1000, rows...)} }
+			// 0 grows; 1 comes; 2 goes; 4 goes and comes again with less; 3 comes, grows
+			// and goes; 6 is whole.
+			log.Append(&Transaction{AddMarks: []Marks{add(0, row), add(1, row), add(3, 1), {key(6).Node, 1, sstable.WholeVector(rows)}}}, 0)
+			log.Append(&Transaction{DropMarks: []MarksKey{key(2), key(4)}, AddMarks: []Marks{add(3, 5)}}, 0)
+			log.Append(&Transaction{DropMarks: []MarksKey{key(3)}, AddMarks: []Marks{add(4, 2)}}, 0)
+		}
+	}}
+	log, err := Create(fsys, testDir, state, Options{NextFile: fileNumbers(1)})
+	require.NoError(t, err)
+	rewriting = true
+	require.NoError(t, log.Rewrite())
+	rewriting = false
+	require.Greater(t, rounds, 10)
+	require.NoError(t, log.Close())
+	var want string
+	log.View(func(s *State) { want = spellMarks(s) })
+	got, info, err := Load(disk, testDir)
+	require.NoError(t, err)
+	require.Equal(t, want, spellMarks(got))
+	require.Positive(t, info.Transactions)
+	require.Zero(t, info.Forgotten)
 }
 
 // TestCloseAbortsARunningRewrite closes from inside the rewrite's first write.

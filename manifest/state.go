@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/sstable"
 )
 
@@ -60,6 +61,7 @@ type State struct {
 	Snapshots map[ids.SnapshotID]Snapshot
 	Nodes     map[ids.NodeID]Node
 	Tables    map[ids.TableID]sstable.Meta
+	Marks     map[MarksKey]*sstable.Vector // may be of nodes and tables that are not there, see Marks
 }
 
 // NewState returns the state of a store without a fork.
@@ -69,14 +71,25 @@ func NewState() *State {
 		Snapshots: map[ids.SnapshotID]Snapshot{},
 		Nodes:     map[ids.NodeID]Node{},
 		Tables:    map[ids.TableID]sstable.Meta{},
+		Marks:     map[MarksKey]*sstable.Vector{},
 	}
 }
 
-// Apply makes the transaction's after-images the state: puts first, then drops.
-// Applying it twice equals applying it once, and dropping what is not there is
-// allowed. The state keeps t's strings and slices, which must not change
-// afterwards. Cost: O(objects in t).
+// Apply makes the transaction's after-images the state: puts first, then drops,
+// then marks are added, then vectors dropped. Applying it twice equals applying it
+// once, and dropping what is not there is allowed. Marks that contradict what is
+// known of their table are a bug of the caller, who asks admits about bytes that come
+// from a disk. The state keeps t's strings, slices and vectors, which must not change
+// afterwards. Cost: O(objects in t), and for marks O(bytes of the vectors they are
+// added to).
 func (s *State) Apply(t *Transaction) {
+	err := s.admits(t)
+	invariant.Check(err == nil, "manifest: %v", err)
+	s.apply(t)
+}
+
+// apply is Apply of a transaction that the state admits.
+func (s *State) apply(t *Transaction) {
 	if t.Counters != nil {
 		s.Counters = *t.Counters
 	}
@@ -104,10 +117,16 @@ func (s *State) Apply(t *Transaction) {
 	for _, id := range t.DropTables {
 		delete(s.Tables, id)
 	}
+	for i := range t.AddMarks {
+		s.addMarks(&t.AddMarks[i])
+	}
+	for _, k := range t.DropMarks {
+		delete(s.Marks, k)
+	}
 }
 
 // String sums the state up in one line.
 func (s *State) String() string {
-	return fmt.Sprintf("%d forks, %d snapshots, %d nodes, %d tables, applied %d, trimmed %d, next id %d, next lsn %d",
-		len(s.Forks), len(s.Snapshots), len(s.Nodes), len(s.Tables), s.Applied, s.Trimmed, s.NextID, s.NextLSN)
+	return fmt.Sprintf("%d forks, %d snapshots, %d nodes, %d tables, %d vectors, applied %d, trimmed %d, next id %d, next lsn %d",
+		len(s.Forks), len(s.Snapshots), len(s.Nodes), len(s.Tables), len(s.Marks), s.Applied, s.Trimmed, s.NextID, s.NextLSN)
 }

@@ -6,10 +6,11 @@ import (
 )
 
 // Transaction is a set of changes that take effect together or not at all. Each
-// is the after-image of one object, or its removal: applying a transaction
-// twice equals applying it once, and removing an unknown object is allowed. A
-// rewrite of the log leans on exactly that: it copies objects while
-// transactions go on, and then repeats the transactions.
+// is the after-image of one object, its removal, or marks that are added to a
+// vector: applying a transaction twice equals applying it once, and removing an
+// unknown object is allowed. A rewrite of the log leans on exactly that: it copies
+// objects while transactions go on, and then repeats the transactions. Only marks
+// may take effect before the rest, see Marks.
 //
 // It belongs to its caller until it is appended; from then on neither it nor
 // the slices in it may change.
@@ -22,7 +23,9 @@ type Transaction struct {
 	DropNodes     []ids.NodeID
 	PutTables     []sstable.Meta
 	DropTables    []ids.TableID
-	Counters      *Counters // nil: unchanged
+	AddMarks      []Marks
+	DropMarks     []MarksKey // whole vectors, also what AddMarks adds here
+	Counters      *Counters  // nil: unchanged
 }
 
 // Empty tells whether the transaction changes nothing.
@@ -31,5 +34,6 @@ func (t *Transaction) Empty() bool {
 		len(t.PutSnapshots) == 0 && len(t.DropSnapshots) == 0 &&
 		len(t.PutNodes) == 0 && len(t.DropNodes) == 0 &&
 		len(t.PutTables) == 0 && len(t.DropTables) == 0 &&
+		len(t.AddMarks) == 0 && len(t.DropMarks) == 0 &&
 		t.Counters == nil
 }

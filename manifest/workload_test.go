@@ -6,9 +6,11 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/internal/ids"
@@ -30,10 +32,13 @@ type workload struct {
 	states map[string]Position // fingerprint of the state after each transaction
 	needs  []ids.LSN           // by position
 	last   Position
+
+	marksBytes int           // of the log that it is for
+	staged     []ids.TableID // tables that marks are on and that are not there yet
 }
 
 func newWorkload(seed uint64) *workload {
-	w := &workload{random: rand.New(rand.NewPCG(seed, 1)), id: 100, lsn: 1}
+	w := &workload{random: rand.New(rand.NewPCG(seed, 1)), id: 100, lsn: 1, marksBytes: maxMarksBytes}
 	state := NewState()
 	for i := range state.StoreID {
 		state.StoreID[i] = byte(i + 1)
@@ -56,6 +61,7 @@ func (w *workload) newID() uint64 { w.id++; return w.id }
 // next makes a transaction, and the LSN that it needs.
 func (w *workload) next() (*Transaction, ids.LSN) {
 	t := &Transaction{}
+	before := clone(w.model)
 	w.lsn++
 	for range 1 + w.random.IntN(3) {
 		step := &Transaction{}
@@ -63,7 +69,12 @@ func (w *workload) next() (*Transaction, ids.LSN) {
 		w.model.Apply(step)
 		merge(t, step)
 	}
-	// Each state differs from all others.
+	if keys := sortedMarks(w.model.Marks); len(keys) > 0 && w.random.IntN(3) == 0 {
+		step := &Transaction{DropMarks: []MarksKey{keys[w.random.IntN(len(keys))]}}
+		w.model.Apply(step)
+		merge(t, step)
+	}
+	// Each state differs from all others, but for those with a part of the marks.
 	counters := w.model.Counters
 	counters.Applied = w.lsn
 	counters.Trimmed = w.lsn / 2
@@ -72,9 +83,15 @@ func (w *workload) next() (*Transaction, ids.LSN) {
 	t.Counters = &counters
 	w.model.Counters = counters
 
-	w.last++
-	w.states[fingerprint(w.model)] = w.last
-	w.needs = append(w.needs, w.lsn)
+	parts := t.split(w.marksBytes)
+	for i, part := range parts {
+		before.Apply(part)
+		w.last++
+		w.needs = append(w.needs, w.lsn)
+		if _, known := w.states[fingerprint(before)]; !known || i == len(parts)-1 {
+			w.states[fingerprint(before)] = w.last
+		}
+	}
 	return t, w.lsn
 }
 
@@ -88,10 +105,12 @@ func merge(t, step *Transaction) {
 	t.DropSnapshots = append(t.DropSnapshots, step.DropSnapshots...)
 	t.DropNodes = append(t.DropNodes, step.DropNodes...)
 	t.DropTables = append(t.DropTables, step.DropTables...)
+	t.AddMarks = append(t.AddMarks, step.AddMarks...)
+	t.DropMarks = append(t.DropMarks, step.DropMarks...)
 }
 
 func (w *workload) step(t *Transaction) {
-	switch w.random.IntN(8) {
+	switch w.random.IntN(10) {
 	case 0, 1:
 		f := w.fork()
 		id := ids.ForkID(w.newID())
@@ -114,7 +133,50 @@ func (w *workload) step(t *Transaction) {
 		}
 	case 7:
 		w.compact(t)
+	case 8:
+		if nodes := sortedKeys(w.model.Nodes); len(nodes) > 0 {
+			w.mark(t, nodes[w.random.IntN(len(nodes))])
+		}
+	case 9:
+		w.stage(t)
 	}
+}
+
+// mark lets a node mark rows of some of the tables that are there.
+func (w *workload) mark(t *Transaction, node ids.NodeID) {
+	for _, table := range sortedKeys(w.model.Tables) {
+		if w.random.IntN(3) == 0 {
+			t.AddMarks = append(t.AddMarks, Marks{node, table, w.vector(table)})
+		}
+	}
+}
+
+// stage puts marks on a table that may come later, by nodes that are there or not.
+func (w *workload) stage(t *Transaction) {
+	table := ids.TableID(w.newID())
+	w.staged = append(w.staged, table)
+	for _, f := range sortedKeys(w.model.Forks) {
+		node := w.model.Forks[f].Top
+		if node == 0 || w.random.IntN(3) == 0 {
+			node = w.model.Forks[f].Memtable
+		}
+		t.AddMarks = append(t.AddMarks, Marks{node, table, w.vector(table)})
+	}
+}
+
+// rowsOf is how many rows a table has, or will have.
+func rowsOf(table ids.TableID) uint64 { return 10 + uint64(table)%7 }
+
+func (w *workload) vector(table ids.TableID) *sstable.Vector {
+	rows := rowsOf(table)
+	if w.random.IntN(8) == 0 {
+		return sstable.WholeVector(rows)
+	}
+	dead := roaring.New()
+	for range 1 + w.random.IntN(4) {
+		dead.Add(uint32(w.random.Uint64N(rows)))
+	}
+	return sstable.NewVector(rows, dead)
 }
 
 func (w *workload) fork() Fork {
@@ -127,6 +189,9 @@ func (w *workload) flush(t *Transaction) {
 	f := w.fork()
 	n := Node{ID: f.Memtable, Older: f.Top, Fork: f.ID, Frozen: w.lsn, Tables: w.run(t)}
 	f.Top, f.Memtable = n.ID, ids.NodeID(w.newID())
+	if w.random.IntN(2) == 0 {
+		w.mark(t, n.ID)
+	}
 	t.PutNodes = append(t.PutNodes, n)
 	t.PutForks = append(t.PutForks, f)
 }
@@ -148,26 +213,50 @@ func (w *workload) run(t *Transaction) []ids.TableID {
 	file := ids.FileNum(w.newID())
 	for i := range w.random.IntN(4) {
 		m := sstable.Meta{
-			ID: ids.TableID(w.newID()), File: file, Offset: uint64(i) * 4096, Length: 4000,
-			Rows: 10, Tombstones: uint64(i), KeyBytes: 100, ValueBytes: 1000,
+			ID: w.tableID(), File: file, Offset: uint64(i) * 4096, Length: 4000,
+			Tombstones: uint64(i), KeyBytes: 100, ValueBytes: 1000,
 			Smallest: fmt.Appendf(nil, "key-%d-%s", i, "a"), Largest: fmt.Appendf(nil, "key-%d-%s", i, "z"),
 		}
+		m.Rows = rowsOf(m.ID)
 		t.PutTables = append(t.PutTables, m)
 		run = append(run, m.ID)
 	}
 	return run
 }
 
+// tableID gives the id of a new table, which may have marks on it already.
+func (w *workload) tableID() ids.TableID {
+	if len(w.staged) == 0 || w.random.IntN(2) == 0 {
+		return ids.TableID(w.newID())
+	}
+	id := w.staged[0]
+	w.staged = w.staged[1:]
+	return id
+}
+
 func clone(s *State) *State {
 	return &State{
 		StoreID: s.StoreID, Counters: s.Counters,
 		Forks: maps.Clone(s.Forks), Snapshots: maps.Clone(s.Snapshots), Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables),
+		Marks: maps.Clone(s.Marks),
 	}
 }
 
-// fingerprint spells a state out, the same for equal states only.
+// fingerprint spells a state out, the same for equal states only. Marks of nodes and
+// on tables that are not there are left out, as they are by Load.
 func fingerprint(s *State) string {
-	return fmt.Sprint(s.StoreID, s.Counters, sorted(s.Forks), sorted(s.Snapshots), sorted(s.Nodes), sorted(s.Tables))
+	known := clone(s)
+	known.forgetMarks()
+	return fmt.Sprint(s.StoreID, s.Counters, sorted(s.Forks), sorted(s.Snapshots), sorted(s.Nodes), sorted(s.Tables), spellMarks(known))
+}
+
+// spellMarks spells all vectors out, row by row.
+func spellMarks(s *State) string {
+	var b strings.Builder
+	for _, k := range sortedMarks(s.Marks) {
+		fmt.Fprint(&b, k, s.Marks[k].Rows(), s.Marks[k].Bitmap().ToArray())
+	}
+	return b.String()
 }
 
 func sorted[K cmp.Ordered, V any](m map[K]V) []V {

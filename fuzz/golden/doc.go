@@ -18,8 +18,8 @@
 //  3. The directory is committed and never written again: -update leaves every
 //     directory that is there alone. Before a format is released its directory may
 //     be removed by hand and made anew; afterwards it stays for as long as any
-//     program promises to read it. script.txt may change; it has no bearing on
-//     stores that are there.
+//     program promises to read it. One that is not read any more must be refused as
+//     what it is. script.txt may change; it has no bearing on stores that are there.
 //  4. Every run opens copies of all of them: read-only, with the store's own check,
 //     and with operations that change it (trial.go).
 //

@@ -106,6 +106,22 @@ func TestVersionThatNeverWasIsDamageAndNothingChanges(t *testing.T) {
 	})
 }
 
+func TestFormatThatIsNotReadAnyMoreIsRefusedAndNothingChanges(t *testing.T) {
+	stores, err := OldStores()
+	require.NoError(t, err)
+	require.Len(t, stores, 2*len(unreleased))
+	for _, s := range stores {
+		t.Run(s.Version+"/"+s.Name, func(t *testing.T) {
+			for _, text := range refusal(t, s.Files, engine.ErrOldFormat) {
+				require.Contains(t, text, "MANIFEST-065539")
+				require.Contains(t, text, "format version 1, this program knows 2")
+				require.Contains(t, text, "older format")
+				require.NotContains(t, text, "corrupt")
+			}
+		})
+	}
+}
+
 // Tables are opened when they are first needed. One of another version is refused
 // there: forks that do not read through it go on, and no job takes it away or
 // leaves its rows out.

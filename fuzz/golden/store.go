@@ -117,15 +117,24 @@ type Store struct {
 	State   model.State // what it holds; ids are negative
 }
 
-// Stores gives all that are committed, by version and name.
-func Stores() ([]Store, error) {
+// unreleased are versions that were in no release, and that no program reads any
+// more. Their stores stay to be refused.
+var unreleased = []string{"current1-manifest1-log1-table1"}
+
+// Stores gives all committed ones of versions that are read, by version and name.
+func Stores() ([]Store, error) { return stores(false) }
+
+// OldStores gives those of versions that are not read any more.
+func OldStores() ([]Store, error) { return stores(true) }
+
+func stores(old bool) ([]Store, error) {
 	var all []Store
 	versions, err := fs.ReadDir(committed, "testdata")
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range versions {
-		if !v.IsDir() {
+		if !v.IsDir() || slices.Contains(unreleased, v.Name()) != old {
 			continue
 		}
 		for _, name := range []string{closedStore, tornStore} {

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/tinedb/tine/internal/ids"
@@ -95,18 +96,26 @@ func DecodeBatch(payload []byte) ([]BatchPart, error) {
 	return parts, nil
 }
 
-// AppendOp extends dst by one encoded operation: kind, key length, for Set the
-// value length, key, value. A Tombstone's value must be empty.
+// AppendOp extends dst by one encoded operation: kind, key length, for all but a
+// Tombstone the value length, key, value. A Tombstone's value must be empty. The
+// key and value of a RangeDelete are the first key and the end; empty means open,
+// and an end must be above the first key.
 func AppendOp(dst []byte, kind iterator.Kind, key, value []byte) []byte {
-	invariant.Check(kind == iterator.Set || kind == iterator.Tombstone && len(value) == 0, "wal: operation of kind %d with a value of %d bytes", kind, len(value))
+	invariant.Check(kind == iterator.Set || kind == iterator.Tombstone && len(value) == 0 || kind == iterator.RangeDelete && rangeHolds(key, value),
+		"wal: operation of kind %d with a key of %d and a value of %d bytes", kind, len(key), len(value))
 	invariant.Check(len(key) <= MaxKeyBytes && len(value) <= MaxValueBytes, "wal: operation with a key of %d and a value of %d bytes", len(key), len(value))
 	dst = append(dst, byte(kind))
 	dst = binary.AppendUvarint(dst, uint64(len(key)))
-	if kind == iterator.Set {
+	if kind != iterator.Tombstone {
 		dst = binary.AppendUvarint(dst, uint64(len(value)))
 	}
 	dst = append(dst, key...)
 	return append(dst, value...)
+}
+
+// rangeHolds tells whether a range delete's bounds are ones that may be written.
+func rangeHolds(lo, hi []byte) bool {
+	return len(hi) <= MaxKeyBytes && (len(hi) == 0 || bytes.Compare(lo, hi) < 0)
 }
 
 // OpReader walks encoded operations in order. Its zero value has none.
@@ -126,19 +135,23 @@ func (r *OpReader) Next() (kind iterator.Kind, key, value []byte, ok bool) {
 	}
 	b := r.rest
 	kind = iterator.Kind(b[0])
-	if kind != iterator.Set && kind != iterator.Tombstone {
+	if kind != iterator.Set && kind != iterator.Tombstone && kind != iterator.RangeDelete {
 		return r.fail("operation of unknown kind %d", kind)
 	}
 	keyBytes, b, good := takeLength(b[1:], MaxKeyBytes)
 	var valueBytes int
-	if good && kind == iterator.Set {
+	if good && kind != iterator.Tombstone {
 		valueBytes, b, good = takeLength(b, MaxValueBytes)
 	}
 	if !good || keyBytes > len(b) || valueBytes > len(b)-keyBytes {
 		return r.fail("operation is cut short or too long")
 	}
 	end := keyBytes + valueBytes
-	key, value, r.rest = b[:keyBytes:keyBytes], b[keyBytes:end:end], b[end:]
+	key, value = b[:keyBytes:keyBytes], b[keyBytes:end:end]
+	if kind == iterator.RangeDelete && !rangeHolds(key, value) {
+		return r.fail("range delete whose end is not above its start")
+	}
+	r.rest = b[end:]
 	return kind, key, value, true
 }
 

@@ -152,9 +152,21 @@ func summarizeOps(ops []byte, count uint32) string {
 	if !ok {
 		return "nothing"
 	}
-	verb := "set"
-	if kind == iterator.Tombstone {
-		verb = "delete"
+	first := ""
+	switch kind {
+	case iterator.Set:
+		first = fmt.Sprintf("set %.*q (%d bytes)", shownKeyBytes, key, len(value))
+	case iterator.Tombstone:
+		first = fmt.Sprintf("delete %.*q", shownKeyBytes, key)
+	case iterator.RangeDelete:
+		from, to := "the first key", "the last"
+		if len(key) > 0 {
+			from = fmt.Sprintf("%.*q", shownKeyBytes, key)
+		}
+		if len(value) > 0 {
+			to = fmt.Sprintf("%.*q", shownKeyBytes, value)
+		}
+		first = "delete range from " + from + " to " + to
 	}
-	return fmt.Sprintf("%d ops, %d bytes, first %s %.*q (%d bytes)", count, len(ops), verb, shownKeyBytes, key, len(value))
+	return fmt.Sprintf("%d ops, %d bytes, first %s", count, len(ops), first)
 }

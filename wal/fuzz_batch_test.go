@@ -17,6 +17,9 @@ func FuzzOps(f *testing.F) {
 	f.Add(ops[:len(ops)-1])
 	f.Add([]byte{1, 0xff, 0xff, 0x03, 0x80, 0x80, 0x80, 0x20})
 	f.Add([]byte{2, 0x80, 0x00})
+	f.Add(AppendOp(ops, iterator.RangeDelete, []byte("a"), []byte("b")))
+	f.Add(AppendOp(ops, iterator.RangeDelete, nil, nil))
+	f.Add([]byte{3, 1, 1, 'b', 'a'})
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		var again []byte
 		n := uint32(0)
@@ -26,7 +29,8 @@ func FuzzOps(f *testing.F) {
 			if !ok {
 				break
 			}
-			require.True(t, kind == iterator.Set || kind == iterator.Tombstone && len(value) == 0)
+			require.True(t, kind == iterator.Set || kind == iterator.Tombstone && len(value) == 0 ||
+				kind == iterator.RangeDelete && (len(value) == 0 || string(key) < string(value)))
 			again = AppendOp(again, kind, key, value)
 			n++
 		}

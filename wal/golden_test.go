@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "renew the golden files; a change of the segments means a new format version")
 
-const goldenDir = "testdata/v1"
+const goldenDir = "testdata/v2"
 
 // goldenLog writes every kind of record, marks, a rotation, a large record, and
 // a second life that copies an unproven tail and ends in a torn write.

@@ -18,8 +18,9 @@ import (
 // sync mark in the next one.
 const sectorBytes = 512
 
-// formatVersion is the segment format that this package writes and reads.
-const formatVersion = 1
+// formatVersion is the segment format that this package writes and reads. Version
+// 1 knew no range deletes; it was never released.
+const formatVersion = 2
 
 // The segment header. The place of magic, version and checksum is the same in
 // every version.
@@ -87,9 +88,9 @@ func (h header) appendTo(dst []byte) []byte {
 // used, a header that a crash tore, or damage.
 var errNoHeader = errors.New("no valid segment header")
 
-// decodeHeader decodes the first sector of the named segment. errNoHeader and
-// errs.ErrNewerFormat are told apart from the rest, which is damage: the
-// checksum holds, yet the fields make no sense in this file.
+// decodeHeader decodes the first sector of the named segment. errNoHeader,
+// errs.ErrNewerFormat and errs.ErrOldFormat are told apart from the rest, which is
+// damage: the checksum holds, yet the fields make no sense in this file.
 func decodeHeader(name string, number ids.FileNum, b []byte) (header, error) {
 	if len(b) < headerBytes || !bytes.Equal(b[headerMagic:headerVersion], []byte(headerMagicValue)) {
 		return header{}, errNoHeader
@@ -101,6 +102,8 @@ func decodeHeader(name string, number ids.FileNum, b []byte) (header, error) {
 		return header{}, fmt.Errorf("wal: segment %s has format %d, this program knows %d: %w", name, v, formatVersion, errs.ErrNewerFormat)
 	} else if v == 0 {
 		return header{}, errs.Corruptf(name, headerVersion, "format version 0 never was")
+	} else if v < formatVersion {
+		return header{}, fmt.Errorf("wal: segment %s has format %d, this program knows %d: %w", name, v, formatVersion, errs.ErrOldFormat)
 	}
 	h := header{
 		number:   ids.FileNum(binary.LittleEndian.Uint64(b[headerNumber:])),

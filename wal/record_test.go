@@ -28,11 +28,13 @@ func codecs() []codec {
 	ops := AppendOp(nil, iterator.Set, []byte("key"), []byte("value"))
 	ops = AppendOp(ops, iterator.Tombstone, []byte("gone"), nil)
 	ops = AppendOp(ops, iterator.Set, nil, nil)
-	ops = AppendOp(ops, iterator.Set, bytes.Repeat([]byte("k"), 200), bytes.Repeat([]byte("v"), 300))
+	ops = AppendOp(ops, iterator.Set, bytes.Repeat([]byte("k"), 200), bytes.Repeat([]byte("v"), 222))
 	parts := []BatchPart{
 		{Fork: 1, Memtable: 2, Count: 4, Ops: ops},
 		{Fork: 3, Memtable: 1 << 63, Count: 0, Ops: []byte{}},
 		{Fork: 4, Memtable: 5, Count: 1, Ops: AppendOp(nil, iterator.Tombstone, []byte("x"), nil)},
+		{Fork: 6, Memtable: 7, Count: 4, Ops: rangeOps()},
+		{Fork: 8, Memtable: 9, Count: 1, Ops: AppendOp(nil, iterator.RangeDelete, nil, nil)},
 	}
 	fork := Fork{Freeze: freeze, Parent: 0x55, Child: 0x66, Name: "agent-7", Top: 0x77, Memtable: 0x88, CreatedUnixNano: -9, FromSnapshot: 0x99}
 	snapshot := Snapshot{Freeze: freeze, ID: 1, Name: strings.Repeat("n", MaxNameBytes), Node: 2, Fork: 3, CreatedUnixNano: 1 << 60}
@@ -52,6 +54,23 @@ func codecs() []codec {
 		{KindFreeze, freeze, freeze.AppendTo(nil), decoder(DecodeFreeze)},
 		{KindNodeImage, image, image.AppendTo(nil), decoder(DecodeNodeImage)},
 	}
+}
+
+// rangeOps are range deletes of every shape.
+func rangeOps() []byte {
+	ops := AppendOp(nil, iterator.RangeDelete, []byte("from"), []byte("to"))
+	ops = AppendOp(ops, iterator.RangeDelete, nil, []byte("to"))
+	ops = AppendOp(ops, iterator.RangeDelete, []byte("from"), nil)
+	return AppendOp(ops, iterator.RangeDelete, []byte("k"), []byte("k\x00"))
+}
+
+func TestBoundsOfARangeMayBeAsLongAsKeys(t *testing.T) {
+	long := bytes.Repeat([]byte("k"), MaxKeyBytes)
+	r := NewOpReader(AppendOp(nil, iterator.RangeDelete, long[1:], long))
+	kind, lo, hi, ok := r.Next()
+	require.True(t, ok)
+	require.Equal(t, iterator.RangeDelete, kind)
+	require.True(t, bytes.Equal(long[1:], lo) && bytes.Equal(long, hi))
 }
 
 func TestEveryPayloadComesBackAndNothingElseDecodes(t *testing.T) {
@@ -88,7 +107,12 @@ func TestHostileOperationsAreRefused(t *testing.T) {
 		ops   []byte
 		count uint32
 	}{
-		{"an unknown kind", []byte{3, 0}, 1},
+		{"an unknown kind", []byte{4, 0}, 1},
+		{"a range that is empty", []byte{3, 1, 1, 'a', 'a'}, 1},
+		{"a range the wrong way round", []byte{3, 1, 1, 'b', 'a'}, 1},
+		{"a range without the length of its end", []byte{3, 1, 'a'}, 1},
+		{"a range whose end is longer than the rest", []byte{3, 1, 2, 'a', 'b'}, 1},
+		{"a range whose end is above the limit", append([]byte{3, 0, 0x81, 0x80, 0x04}, make([]byte, MaxKeyBytes+1)...), 1},
 		{"kind zero", []byte{0, 0, 0}, 1},
 		{"a key longer than the rest", []byte{2, 5, 'a'}, 1},
 		{"a value longer than the rest", []byte{1, 1, 9, 'a', 'v'}, 1},

@@ -3,6 +3,8 @@ package wal
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"path"
 	"slices"
 	"testing"
@@ -260,12 +262,17 @@ func TestReplayErrors(t *testing.T) {
 	name := path.Join(testDir, ids.SegmentName(rec.Segments[2].Number))
 	data, err := fs.ReadFile(name)
 	require.NoError(t, err)
-	binary.LittleEndian.PutUint32(data[headerVersion:], formatVersion+1)
-	binary.LittleEndian.PutUint64(data[headerSum:], xxhash.Sum64(data[:headerSum]))
-	require.NoError(t, fs.WriteFile(name, data))
-	_, _, err = replayed(fs, from)
-	require.ErrorIs(t, err, errs.ErrNewerFormat)
-	require.NotErrorIs(t, err, errs.ErrCorrupt)
+	for version, want := range map[uint32]error{formatVersion + 1: errs.ErrNewerFormat, formatVersion - 1: errs.ErrOldFormat} {
+		binary.LittleEndian.PutUint32(data[headerVersion:], version)
+		binary.LittleEndian.PutUint64(data[headerSum:], xxhash.Sum64(data[:headerSum]))
+		require.NoError(t, fs.WriteFile(name, data))
+		_, _, err = replayed(fs, from)
+		require.ErrorIs(t, err, want)
+		require.ErrorContains(t, err, name[len(testDir)+1:])
+		require.ErrorContains(t, err, fmt.Sprintf("format %d, this program knows %d", version, formatVersion))
+		require.NotErrorIs(t, err, errs.ErrCorrupt)
+		require.Equal(t, err.Error(), Dump(io.Discard, fs, testDir).Error())
+	}
 }
 
 func TestReplayChangesNothing(t *testing.T) {

@@ -3,15 +3,22 @@
 //
 //	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR]
 //
-// The suites are fork, depth, and all. Each figure is one line,
+// The suites are fork, depth, delete, and all. Each figure is one line,
 //
 //	figure<TAB>name<TAB>value<TAB>unit
 //
 // a median over the rounds, with name/min and name/max beside it. Rounds are
 // interleaved over the cases of a suite, so that a machine whose speed drifts
-// shifts all cases alike. Ratios named …/vs-depth0 compare the cost of a case with
-// the shallow one in the same round. A run checks the answers it reads, and exits
-// non-zero if one is wrong.
+// shifts all cases alike. Ratios named …/vs-depth0 and …/vs-clean compare the cost of
+// a case with the shallow one, or the one where nothing was deleted, in the same
+// round. Ratios named …/vs-pebble say how many times cheaper a case is here than with
+// Pebble: above 1 is ahead. A run checks the answers it reads, by hash where two
+// stores are compared, and exits non-zero if one is wrong.
 //
-// Read the files in this order: main.go, figures.go, fork.go, depth.go.
+// A case that is run on both stores is written once, against the interface peer, and
+// the stores take turns: one is closed while the other runs (contest.go).
+//
+// Read the files in this order: main.go, figures.go, fork.go, depth.go; peer.go,
+// answers.go, tine.go, pebble.go, contest.go, prepared.go, clock.go, processio.go;
+// delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go.
 package main

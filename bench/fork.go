@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -19,7 +21,14 @@ const (
 
 // key gives row i's key: the same length for all, in an order unlike that of i.
 func key(dst []byte, i int) []byte {
-	return fmt.Appendf(dst[:0], "%016x", uint64(i)*0x9e3779b97f4a7c15)
+	return hexKey(dst, uint64(i)*0x9e3779b97f4a7c15)
+}
+
+// hexKey gives n as a key; keys are in the order of their numbers.
+func hexKey(dst []byte, n uint64) []byte {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], n)
+	return hex.AppendEncode(dst[:0], raw[:])
 }
 
 // value gives row i's value as written by a writer: half of it compresses.

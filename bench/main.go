@@ -15,6 +15,11 @@ type config struct {
 	dir    string // a fresh directory for its stores
 }
 
+// progress says on standard error where a long run is.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "# "+format+"\n", args...)
+}
+
 // suites by name, in the order that "all" runs them.
 var suites = []struct {
 	name string
@@ -22,6 +27,7 @@ var suites = []struct {
 }{
 	{"fork", forkSuite},
 	{"depth", depthSuite},
+	{"delete", deleteSuite},
 }
 
 func main() {
@@ -33,18 +39,23 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR]; suites: fork depth all")
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR]; suites: fork depth delete all")
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "end within a minute, on smaller data of the same shape")
-	rounds := flags.Int("rounds", 5, "interleaved rounds; figures are medians over them")
+	rounds := flags.Int("rounds", 0, "interleaved rounds; figures are medians over them (default 5, and 3 with -quick)")
 	jsonFile := flags.String("json", "", "also write the figures to this file")
 	dir := flags.String("dir", "", "directory for the stores (default: a temporary one)")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	if *rounds < 1 {
+	switch {
+	case *rounds < 0:
 		return fmt.Errorf("-rounds must be at least 1")
+	case *rounds == 0 && *quick:
+		*rounds = 3
+	case *rounds == 0:
+		*rounds = 5
 	}
 	base, err := os.MkdirTemp(*dir, "tine-bench-")
 	if err != nil {

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// prepared are closed stores, one of each contestant, with the same rows at rest in
+// tables: copies of them are what the rounds begin with.
+type prepared struct {
+	dirs []string
+	cold bool // a copy is in nobody's cache
+}
+
+// prepare loads rows into a store of each contestant, in an order that is random to
+// the keys.
+func prepare(cfg config, rows int) (*prepared, error) {
+	out := &prepared{}
+	for _, c := range contestants {
+		dir := filepath.Join(cfg.dir, "prepared-"+c.name)
+		if err := prepareOne(c.open, dir, rows); err != nil {
+			return nil, fmt.Errorf("load %s: %w", c.name, err)
+		}
+		out.dirs = append(out.dirs, dir)
+	}
+	return out, nil
+}
+
+func prepareOne(open func(string) (peer, error), dir string, rows int) error {
+	p, err := open(dir)
+	if err != nil {
+		return err
+	}
+	fill := func() error {
+		var k, v []byte
+		err := inBatches(p, rows, func(i int) {
+			k, v = key(k, i), value(v, i, "main")
+			p.set(k, v)
+		})
+		if err != nil {
+			return err
+		}
+		return rest(p)
+	}
+	return errors.Join(fill(), p.close())
+}
+
+// batchRows is how many writes make a batch.
+const batchRows = 1000
+
+// inBatches adds n writes to p and commits them in batches.
+func inBatches(p peer, n int, add func(i int)) error {
+	for i := range n {
+		add(i)
+		if (i+1)%batchRows == 0 || i == n-1 {
+			if err := p.commit(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rest brings p to rest, with all rows in tables.
+func rest(p peer) error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	_, err := p.settle()
+	return err
+}
+
+// copyTo copies contestant i's store.
+func (p *prepared) copyTo(dir string, i int) error {
+	return filepath.WalkDir(p.dirs[i], func(name string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(p.dirs[i], name)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, rel), 0o755)
+		}
+		return copyFile(filepath.Join(dir, rel), name, p.cold)
+	})
+}
+
+func copyFile(to, from string, cold bool) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(out, in); err == nil && cold {
+		err = chill(out)
+	}
+	return errors.Join(err, out.Close())
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// processIO reads the counters of this process.
+func processIO() (c ioCounts, err error) {
+	data, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return c, err
+	}
+	found := 0
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		var name string
+		var n uint64
+		if _, err := fmt.Sscanf(lines.Text(), "%s %d", &name, &n); err != nil {
+			return c, fmt.Errorf("/proc/self/io: %q: %w", lines.Text(), err)
+		}
+		switch name {
+		case "rchar:":
+			c.read = n
+		case "wchar:":
+			c.written = n
+		case "read_bytes:":
+			c.fromDisk = n
+		default:
+			continue
+		}
+		found++
+	}
+	if found != 3 {
+		return c, errors.New("/proc/self/io lacks a counter")
+	}
+	return c, nil
+}
+
+// chill makes the operating system forget the contents of a file, which it has to
+// write out first.
+func chill(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+}

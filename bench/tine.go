@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/tinedb/tine/engine"
+)
+
+// tinePeer is this project's store: its main fork, and a fork of it as old state.
+type tinePeer struct {
+	store     *engine.Store
+	main, old *engine.Fork
+	batch     *engine.Batch
+}
+
+func openTine(dir string) (peer, error) {
+	s, err := engine.Open(dir, &engine.Options{CacheBytes: cacheBytes, MemtableBytes: memtableBytes})
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Fork(engine.MainFork)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return &tinePeer{store: s, main: f, batch: s.NewBatch()}, nil
+}
+
+func (p *tinePeer) set(key, value []byte) { p.batch.Set(p.main, key, value) }
+func (p *tinePeer) del(key []byte)        { p.batch.Delete(p.main, key) }
+func (p *tinePeer) commit() error         { return p.batch.Commit(engine.NoSync) }
+
+func (p *tinePeer) delRange(lo, hi []byte) error { return p.main.DeleteRange(lo, hi, engine.NoSync) }
+
+func (p *tinePeer) keepOld() (err error) {
+	p.old, err = p.main.Fork("old", engine.NoSync)
+	return err
+}
+
+func (p *tinePeer) flush() error { return p.store.Flush() }
+
+func (p *tinePeer) settle() (float64, error) {
+	start := time.Now()
+	err := p.store.Settle()
+	return time.Since(start).Seconds(), err
+}
+
+func (p *tinePeer) get(dst, key []byte) ([]byte, bool, error) {
+	v, err := p.main.AppendGet(dst, key)
+	if errors.Is(err, engine.ErrNotFound) {
+		return v, false, nil
+	}
+	return v, err == nil, err
+}
+
+func (p *tinePeer) seek(dst, key []byte) ([]byte, error) {
+	it, err := p.main.NewIter(engine.Range{})
+	if err != nil {
+		return nil, err
+	}
+	var ok bool
+	if key == nil {
+		ok = it.First()
+	} else {
+		ok = it.SeekGE(key)
+	}
+	dst = dst[:0]
+	if ok {
+		dst = append(dst, it.Key()...)
+	}
+	return dst, it.Close()
+}
+
+func (p *tinePeer) scan(reverse bool) (t tally, err error) {
+	it, err := p.main.NewIter(engine.Range{})
+	if err != nil {
+		return t, err
+	}
+	if reverse {
+		for ok := it.Last(); ok; ok = it.Prev() {
+			t.add(it.Key(), it.Value())
+		}
+	} else {
+		for ok := it.First(); ok; ok = it.Next() {
+			t.add(it.Key(), it.Value())
+		}
+	}
+	return t, it.Close()
+}
+
+func (p *tinePeer) digest(old bool) (digest, error) {
+	f := p.main
+	if old {
+		f = p.old
+	}
+	it, err := f.NewIter(engine.Range{})
+	if err != nil {
+		return digest{}, err
+	}
+	h := newRowHash()
+	for ok := it.First(); ok; ok = it.Next() {
+		h.add(it.Key(), it.Value())
+	}
+	return h.sum(), it.Close()
+}
+
+func (p *tinePeer) wrote() (flushed, compacted uint64) {
+	s := p.store.Stats()
+	return s.BytesFlushed, s.BytesMerged
+}
+
+func (p *tinePeer) close() error { return p.store.Close() }

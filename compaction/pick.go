@@ -1,26 +1,36 @@
 package compaction
 
 // Pick chooses the next job for a path, or says that there is none. It is pure:
-// it looks at nothing but its arguments, keeps nothing, and costs O(path).
+// it looks at nothing but its arguments, keeps nothing, and costs O(path); where a
+// run is half dead, O(path) for each item.
 //
 // The caller walks the entered nodes from the root outwards, carries out the
 // plan or at least claims its nodes, and asks again until there is no plan. That
 // ends: each plan makes the paths through First shorter, or leaves them as long
-// and takes all tombstones out of the root or makes a sparse node whole. Walking
-// outwards lets a newer path profit from what was done for an older one.
+// and takes all tombstones out of the root, or dead rows out of a node, or makes a
+// sparse node whole. Walking outwards lets a newer path profit from what was done for an older one.
 //
 // A plan never holds an item that is claimed for writing, never begins with one
 // that is claimed at all, and never mixes memory and tables. Only for the read
-// bound, or where nothing needs to be copied, does it reach across a branch
-// point: what it swallows there stays on disk for those who enter it.
+// bound, for a run that is half dead, or where nothing needs to be copied, does it
+// reach across a branch point: what it swallows there stays on disk for those who
+// enter it.
 //
 // The rules, first match wins:
 //
 //  1. empty: a node without rows leaves the path for free.
-//  2. read bound, in memory: see readbound.go.
-//  3. space, tombstones, tier: see segment.go.
-//  4. read bound, in tables.
-//  5. sparse: a node's run is written again so that a file can go.
+//  2. gone: a run without live rows becomes empty for free. See dead.go.
+//  3. read bound, in memory: see readbound.go.
+//  4. rotten: rows that are dead for everybody leave their run. Before the rules
+//     that weigh sizes, because a run that is mostly dead is smaller than it says:
+//     they would copy a base for it. And it costs no more than three rows for each
+//     that goes, whatever is merged later.
+//  5. space, tombstones, tier: see segment.go.
+//  6. read bound, in tables.
+//  7. dead: a run that is half dead on this path is copied without its dead rows.
+//     It gives no space back, so it comes after all that may make it needless.
+//  8. sparse: a node's run is written again so that a file can go. Last, because
+//     any plan before may have written it, or made it sparse.
 func Pick(path []Item, p Policy) (Plan, bool) {
 	return PickOf(path, p, func(Kind) bool { return true })
 }
@@ -32,9 +42,12 @@ func Pick(path []Item, p Policy) (Plan, bool) {
 func PickOf(path []Item, p Policy, wanted func(Kind) bool) (Plan, bool) {
 	k := picker{path: path, policy: p.withDefaults(), wanted: wanted}
 	for _, rule := range []func() (Plan, bool){
-		k.empty, k.memoryBound,
+		k.empty, k.gone,
+		k.memoryBound,
+		k.rotten,
 		k.space, k.tombstones, k.tier,
 		k.tableBound, k.nodeBound,
+		k.dead,
 		k.sparse,
 	} {
 		if plan, ok := rule(); ok {

@@ -33,6 +33,13 @@ func checkPlan(t require.TestingT, path []Item, plan Plan) {
 	case ReasonSparse:
 		require.Equal(t, KindRewrite, plan.Kind, picture)
 		require.True(t, len(rng) == 1 && rng[0].Sparse, picture)
+	case ReasonDead:
+		require.Positive(t, dropped(path, plan), picture)
+		if plan.Kind == KindRewrite {
+			require.True(t, len(rng) == 1 && rng[0].Rotten, picture)
+			break
+		}
+		require.LessOrEqual(t, cost(path, plan), 3*dropped(path, plan), "more is copied than the dead rows pay for: %s", picture)
 	case ReasonTombstones:
 		require.False(t, entered, "reaches across a branch point: %s", picture)
 		require.Equal(t, len(path)-1, plan.Last, picture)
@@ -50,8 +57,14 @@ func checkRest(t require.TestingT, path []Item, p Policy) {
 	picture := drawPath(path)
 	require.LessOrEqual(t, len(path), p.MaxNodes, "nodes: %s", picture)
 	memory, runs, mixed := 0, 0, false
+	var rows, dead uint64
 	for i, it := range path {
 		require.False(t, it.Sparse, "sparse: %s", picture)
+		require.False(t, it.Rotten, "rotten: %s", picture)
+		rows += it.Rows
+		for _, d := range it.DeadBy {
+			dead += d.Rows
+		}
 		if !it.Memory {
 			runs++
 			memory = 0
@@ -63,6 +76,7 @@ func checkRest(t require.TestingT, path []Item, p Policy) {
 	}
 	if !mixed { // otherwise only a flush can bring runs together
 		require.LessOrEqual(t, runs, p.MaxRuns+1, "runs: %s", picture)
+		require.True(t, dead == 0 || float64(dead) < p.MaxSharedDeadRatio*float64(rows), "%d of %d rows are dead: %s", dead, rows, picture)
 	}
 	for i, it := range path {
 		if it.Bytes == 0 {

@@ -36,7 +36,7 @@ type Policy struct {
 	// MaxSharedDeadRatio is the share of a run's rows that may be dead on a path
 	// while others still see them, before the path gets a run of its own without
 	// them. That takes space instead of giving some back, and makes reads of the
-	// path cheaper: so it is larger. Default 0.5.
+	// path cheaper: so it is the larger of the two. Default 0.5.
 	MaxSharedDeadRatio float64
 }
 

@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "write the scripts' outputs anew")
 //	path PICTURE         plans for one path until there is none
 //	write FORK ITEM      put a node on top of a fork, which need not exist yet
 //	fork NEW OLD         give a fork (or snapshot) another name
+//	mark FORK N=ROWS …   the top node of the fork marks rows of item N of its path
 //	drop FORK
 //	flush FORK           the memory nodes of its path become tables
 //	unclaim              all jobs end
@@ -83,6 +84,14 @@ func runBlock(t *testing.T, lines []string) string {
 			s.write(args[0], path[0])
 		case "fork":
 			s.fork(args[0], args[1])
+		case "mark":
+			for _, arg := range args[1:] {
+				var item int
+				var rows uint64
+				_, err := fmt.Sscanf(arg, "%d=%d", &item, &rows)
+				require.NoError(t, err)
+				s.mark(s.names[args[0]], item, rows)
+			}
 		case "drop":
 			s.drop(args[0])
 		case "flush":
@@ -113,7 +122,7 @@ func runPath(t *testing.T, out *bytes.Buffer, path []Item, p Policy) {
 		}
 		checkPlan(t, path, plan)
 		fmt.Fprintf(out, "> %s\n", plan)
-		path = slices.Concat(path[:plan.First], []Item{merged(path, plan)}, path[plan.Last+1:])
+		path = after(path, plan)
 	}
 	require.Fail(t, "does not come to rest", drawPath(path))
 }

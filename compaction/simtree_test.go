@@ -10,7 +10,8 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 )
 
-// simTree is a fork tree without rows: only sizes and who points at what.
+// simTree is a fork tree without rows: only sizes, who points at what, and how many
+// rows of whose run a node marked.
 type simTree struct {
 	t      require.TestingT
 	policy Policy
@@ -21,15 +22,23 @@ type simTree struct {
 
 	written   uint64 // rows put in by write
 	rewritten uint64 // rows copied by plans
+	marks     uint64 // rows put to death by mark
 	plans     int
 	limit     int // of plans: more would mean that it never ends
 	log       func(name string, path []Item, plan Plan)
 }
 
 type simNode struct {
-	item  Item // all but Entered
+	item  Item // all but Entered, Rotten and DeadBy
+	run   *simRun
 	older *simNode
 	refs  int
+}
+
+// simRun is one table. Several nodes hold it after a join.
+type simRun struct {
+	holders int
+	dead    map[*simNode]uint64 // rows by who marked them
 }
 
 func newSimTree(t require.TestingT, p Policy) *simTree {
@@ -60,13 +69,14 @@ func (s *simTree) unref(n *simNode) {
 			return
 		}
 		delete(s.nodes, n)
+		n.run.holders--
 		n = n.older
 	}
 }
 
 // write puts a node on top of a fork.
 func (s *simTree) write(name string, it Item) *simNode {
-	n := &simNode{item: it, older: s.names[name]}
+	n := &simNode{item: it, older: s.names[name], run: newSimRun()}
 	n.item.Node = s.next
 	s.next++
 	s.nodes[n] = struct{}{}
@@ -87,6 +97,32 @@ func (s *simTree) flush(name string, f func(n *simNode) bool) {
 	}
 }
 
+func newSimRun() *simRun { return &simRun{holders: 1, dead: map[*simNode]uint64{}} }
+
+// mark puts rows of the run of an item of n's path to death, as n does when it
+// becomes tables.
+func (s *simTree) mark(n *simNode, item int, rows uint64) {
+	nodes, path := s.path(n)
+	require.False(s.t, n.item.Memory || path[item].Memory, "memory has no marks")
+	require.LessOrEqual(s.t, rows, s.alive(n, nodes[item]), "fewer rows are alive")
+	if rows > 0 {
+		nodes[item].run.dead[n] += rows
+		s.marks += rows
+	}
+}
+
+// alive counts the rows of an older node that n may mark: no tombstones, and none
+// that a node of a path through both marked already.
+func (s *simTree) alive(n, older *simNode) uint64 {
+	rows := older.item.Rows - older.item.Tombstones
+	for by, dead := range older.run.dead {
+		if _, alive := s.nodes[by]; alive && (through(by, n) || through(n, by)) {
+			rows -= min(rows, dead) // forks of one node may mark the same rows
+		}
+	}
+	return rows
+}
+
 func (s *simTree) path(n *simNode) ([]*simNode, []Item) {
 	var nodes []*simNode
 	var items []Item
@@ -95,7 +131,60 @@ func (s *simTree) path(n *simNode) ([]*simNode, []Item) {
 		it.Entered = i > 0 && n.refs > 1
 		nodes, items = append(nodes, n), append(items, it)
 	}
+	k := &picker{path: items}
+	for i, n := range nodes {
+		if len(n.run.dead) == 0 {
+			continue
+		}
+		it := &items[i]
+		for j, by := range nodes[:i+1] {
+			if rows := n.run.dead[by]; rows > 0 {
+				it.DeadBy = append(it.DeadBy, DeadBy{j, rows})
+			}
+		}
+		dead := k.deadBy(i, k.closed(i))
+		it.Rotten = n.run.holders == 1 && dead > 0 && float64(dead) >= s.policy.withDefaults().MaxDeadRatio*float64(it.Rows)
+	}
 	return nodes, items
+}
+
+// swapMarks makes marks of the plan's range marks of the newest of it, and the marks
+// on what the plan replaces marks on the new run: those of nodes whose path goes
+// through the swap and which the plan makes no end of. Who enters below the swap
+// still sees the old runs with the old marks.
+func (s *simTree) swapMarks(nodes []*simNode, path []Item, plan Plan, run *simRun) {
+	swap, rng := nodes[plan.First], nodes[plan.First:plan.Last+1]
+	inherit := func(run *simRun) {
+		for _, n := range rng[1:] {
+			if rows := run.dead[n]; rows > 0 {
+				run.dead[swap] += rows
+			}
+		}
+	}
+	for _, below := range nodes[plan.Last+1:] {
+		inherit(below.run)
+	}
+	if !copies(plan) {
+		inherit(run)
+		return
+	}
+	ended := nodes[reach(path, plan) : plan.Last+1]
+	for _, old := range rng {
+		for by, rows := range old.run.dead {
+			_, alive := s.nodes[by]
+			if alive && through(by, swap) && !slices.Contains(ended, by) {
+				run.dead[by] += rows
+			}
+		}
+	}
+}
+
+// through tells whether the path of n goes through another node.
+func through(n, other *simNode) bool {
+	for n != nil && n != other {
+		n = n.older
+	}
+	return n != nil
 }
 
 // entries gives the entered nodes from the root outwards.
@@ -132,7 +221,20 @@ func (s *simTree) step(n *simNode) bool {
 	swap, last := nodes[plan.First], nodes[plan.Last]
 	entered := swap.item.Entered
 	swap.item = merged(path, plan)
-	swap.item.Entered = entered
+	swap.item.Entered, swap.item.Rotten, swap.item.DeadBy = entered, false, nil
+	run := newSimRun()
+	if !copies(plan) { // a join takes a run over as it is
+		run = swap.run
+		for i := plan.First; i <= plan.Last; i++ {
+			if path[i].Bytes > 0 {
+				run = nodes[i].run
+			}
+		}
+		run.holders++
+	}
+	s.swapMarks(nodes, path, plan, run)
+	swap.run.holders--
+	swap.run = run
 	if plan.Last > plan.First {
 		if last.older != nil {
 			last.older.refs++

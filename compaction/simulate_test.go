@@ -126,7 +126,7 @@ func TestARandomTreeComesToRestWithinTheBounds(t *testing.T) {
 		}
 	}
 	require.Less(t, all, 10.0) // half of the policies are tight
-	for _, reason := range []string{ReasonEmpty, ReasonSpace, ReasonTombstones, ReasonTier, ReasonReadBound, ReasonSparse} {
+	for _, reason := range []string{ReasonEmpty, ReasonSpace, ReasonTombstones, ReasonTier, ReasonReadBound, ReasonDead, ReasonSparse} {
 		require.Greater(t, plans[reason], 50, "%q hardly happened: the test no longer covers it", reason)
 	}
 }
@@ -147,7 +147,9 @@ func randomStep(s *simTree, r *rand.Rand, i int, fewForks bool) {
 		case 2:
 			it.Bytes, it.Rows, it.Memory = 0, 0, false
 		}
-		s.write(name, it)
+		if top := s.write(name, it); !it.Memory {
+			s.markSome(r, top)
+		}
 	case 4, 5:
 		if fewForks && r.Intn(20) > 0 {
 			return
@@ -158,7 +160,17 @@ func randomStep(s *simTree, r *rand.Rand, i int, fewForks bool) {
 			s.drop(name)
 		}
 	case 7:
-		s.flush(name, func(*simNode) bool { return r.Intn(2) == 0 })
+		var flushed []*simNode
+		s.flush(name, func(n *simNode) bool {
+			if r.Intn(2) == 0 {
+				return false
+			}
+			flushed = append(flushed, n)
+			return true
+		})
+		for _, n := range flushed {
+			s.markSome(r, n)
+		}
 	case 8: // a job begins, or ends
 		_, path := s.path(s.names[name])
 		if len(path) == 0 {
@@ -172,6 +184,26 @@ func randomStep(s *simTree, r *rand.Rand, i int, fewForks bool) {
 	case 9:
 		if n := s.names[name]; n != nil && !n.item.Memory && n.item.Bytes > 0 {
 			n.item.Sparse = true
+		}
+	}
+}
+
+// markSome puts some rows to death of a few of the runs that a node lies over, or
+// all of them.
+func (s *simTree) markSome(r *rand.Rand, n *simNode) {
+	if r.Intn(2) == 0 {
+		return
+	}
+	all := r.Intn(10) == 0
+	nodes, _ := s.path(n)
+	for i, older := range nodes {
+		alive := s.alive(n, older)
+		switch {
+		case i == 0 || older.item.Memory || alive == 0 || !all && r.Intn(3) > 0:
+		case all || r.Intn(4) == 0:
+			s.mark(n, i, alive)
+		default:
+			s.mark(n, i, uint64(r.Int63n(int64(alive)+1)))
 		}
 	}
 }

@@ -9,16 +9,24 @@ import (
 	"slices"
 )
 
-// What both stores get.
-const (
-	cacheBytes    = 2 << 30
-	memtableBytes = 64 << 20
-)
+// memory is what both stores get.
+type memory struct {
+	cacheBytes, memtableBytes int64
+}
+
+// memory gives a quick run smaller memtables, so that its smaller data, too, passes
+// through many of them.
+func (c config) memory() memory {
+	if c.quick {
+		return memory{2 << 30, 8 << 20}
+	}
+	return memory{2 << 30, 64 << 20}
+}
 
 // contestants, ours first.
 var contestants = []struct {
 	name string
-	open func(dir string) (peer, error)
+	open func(dir string, m memory) (peer, error)
 }{
 	{"tine", openTine},
 	{"pebble", openPebble},
@@ -96,7 +104,7 @@ func runOn(cfg config, i int, prepared *prepared, run func(peer, *result) error,
 		}
 	}
 	runtime.GC() // what the other one left is not this one's burden
-	p, err := contestants[i].open(dir)
+	p, err := contestants[i].open(dir, cfg.memory())
 	if err != nil {
 		return err
 	}

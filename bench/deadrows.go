@@ -16,7 +16,7 @@ import (
 // with the clean one of the same round.
 func deadRows(cfg config, out *figures, stores *prepared, n deleteSizes) error {
 	order := rand.New(rand.NewPCG(15, 16)).Perm(n.rows)
-	clean, err := openGraves(cfg, stores, "clean", n, order, 0)
+	clean, err := openGraves(cfg, stores, "clean", order, 0)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func deadRows(cfg config, out *figures, stores *prepared, n deleteSizes) error {
 
 // deadShare compares stores with some dead rows with clean ones.
 func deadShare(cfg config, out *figures, stores *prepared, n deleteSizes, clean []*graves, order []int, name string, dead int) (err error) {
-	with, err := openGraves(cfg, stores, name, n, order, dead)
+	with, err := openGraves(cfg, stores, name, order, dead)
 	if err != nil {
 		return err
 	}
@@ -87,11 +87,11 @@ type graves struct {
 
 // openGraves opens a copy of each contestant's store and deletes some rows, of those
 // that are in the cache.
-func openGraves(cfg config, stores *prepared, name string, n deleteSizes, order []int, dead int) ([]*graves, error) {
+func openGraves(cfg config, stores *prepared, name string, order []int, dead int) ([]*graves, error) {
 	var all []*graves
 	for i, c := range contestants {
 		g := &graves{dir: filepath.Join(cfg.dir, "graves-"+name+"-"+c.name), dead: order[:dead], live: order[dead:]}
-		if err := g.open(stores, i, n); err != nil {
+		if err := g.open(cfg, stores, i); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", c.name, err), closeGraves(all))
 		}
 		all = append(all, g)
@@ -99,11 +99,11 @@ func openGraves(cfg config, stores *prepared, name string, n deleteSizes, order 
 	return all, nil
 }
 
-func (g *graves) open(stores *prepared, i int, n deleteSizes) (err error) {
+func (g *graves) open(cfg config, stores *prepared, i int) (err error) {
 	if err := stores.copyTo(g.dir, i); err != nil {
 		return err
 	}
-	if g.p, err = contestants[i].open(g.dir); err != nil {
+	if g.p, err = contestants[i].open(g.dir, cfg.memory()); err != nil {
 		return err
 	}
 	defer func() {

@@ -27,15 +27,15 @@ type pebblePeer struct {
 // every core, and range deletions that drop files and cut others without reading
 // them. Compactions of tombstones (by density, elision only, delete only) are on by
 // default.
-func pebbleOptions() *pebble.Options {
+func pebbleOptions(m memory) *pebble.Options {
 	o := &pebble.Options{
-		CacheSize:                   cacheBytes,
+		CacheSize:                   m.cacheBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       1000,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                16384,
-		MemTableSize:                memtableBytes,
+		MemTableSize:                uint64(m.memtableBytes),
 		MemTableStopWritesThreshold: 4,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, runtime.NumCPU() },
 		Logger:                      quiet{},
@@ -53,9 +53,9 @@ func pebbleOptions() *pebble.Options {
 	return o
 }
 
-func openPebble(dir string) (peer, error) {
+func openPebble(dir string, m memory) (peer, error) {
 	p := &pebblePeer{}
-	o := pebbleOptions()
+	o := pebbleOptions(m)
 	stir := func() { p.busy.Store(time.Now().UnixNano()) }
 	o.EventListener = &pebble.EventListener{
 		FlushBegin:       func(pebble.FlushInfo) { stir() },

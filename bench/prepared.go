@@ -21,7 +21,7 @@ func prepare(cfg config, rows int) (*prepared, error) {
 	out := &prepared{}
 	for _, c := range contestants {
 		dir := filepath.Join(cfg.dir, "prepared-"+c.name)
-		if err := prepareOne(c.open, dir, rows); err != nil {
+		if err := prepareOne(cfg, c.open, dir, rows); err != nil {
 			return nil, fmt.Errorf("load %s: %w", c.name, err)
 		}
 		out.dirs = append(out.dirs, dir)
@@ -29,8 +29,8 @@ func prepare(cfg config, rows int) (*prepared, error) {
 	return out, nil
 }
 
-func prepareOne(open func(string) (peer, error), dir string, rows int) error {
-	p, err := open(dir)
+func prepareOne(cfg config, open func(string, memory) (peer, error), dir string, rows int) error {
+	p, err := open(dir, cfg.memory())
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ type tinePeer struct {
 	batch     *engine.Batch
 }
 
-func openTine(dir string) (peer, error) {
-	s, err := engine.Open(dir, &engine.Options{CacheBytes: cacheBytes, MemtableBytes: memtableBytes})
+func openTine(dir string, m memory) (peer, error) {
+	s, err := engine.Open(dir, &engine.Options{CacheBytes: m.cacheBytes, MemtableBytes: m.memtableBytes})
 	if err != nil {
 		return nil, err
 	}

@@ -130,18 +130,30 @@ func (k *contents) read(s *Store, i int) error {
 }
 
 // below finds the nearest content under c that has been read, and the number of
-// c's layers above it.
+// c's layers above it. There is none if one of these deletes keys otherwise than by
+// tombstones: then the layers do not tell what they change.
 func (k *contents) below(c *content) (*content, int) {
 	layers := 0
+	if c.mem != nil && c.mem.HasRanges() {
+		return nil, 0
+	}
 	for n := range forktree.Path(c.top) {
 		if b := k.byNode[n]; b != nil && b != c && b.view != nil && !b.failed {
 			return b, layers
+		}
+		if deletesBelow(n) {
+			return nil, 0
 		}
 		if n.Mem != nil || len(n.Run.Tables) > 0 { // as in viewLocked
 			layers++
 		}
 	}
 	return nil, 0
+}
+
+func deletesBelow(n *forktree.Node) bool {
+	mem, ok := n.Mem.(*memtable.Memtable)
+	return len(n.Marks()) > 0 || ok && mem.HasRanges()
 }
 
 // scan walks the content as an iterator of a fork does, in either direction.
@@ -164,7 +176,8 @@ func (c *content) scan(backward bool) error {
 }
 
 // readChanges takes the digest of a content below and puts in what the layers
-// above it change, looking up what was there before. O(changes).
+// above it change: for every key of which they say something, what was there before
+// goes out and what is there now comes in. O(changes).
 func (c *content) readChanges(s *Store, below *content, layers int) error {
 	above := &view{s: s, mem: c.mem, layers: c.view.layers[:layers]} // pinned by c.view
 	it := above.rows(memtable.MaxLSN, Range{})

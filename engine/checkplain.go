@@ -2,8 +2,10 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
@@ -15,13 +17,14 @@ import (
 // once, all nodes side by side in key order, and asks for each key which nodes
 // say something about it. A row changes the content of its node against that of
 // the nearest node below with a row of that key; everything above inherits the
-// change. So one pass gives the digest of every content, in O(rows × log nodes)
-// time whatever the number of forks, and O(nodes) memory with one block for each
-// run.
+// change. A node that marks a row dead, or in whose memtable a range delete covers a
+// key, says that its content lacks the key. So one pass gives the digest of every
+// content, in O(rows × log nodes) time whatever the number of forks, and O(nodes)
+// memory with one block for each run and the marks on each open table.
 //
-// Of the engine's reading code it shares the decoding of blocks and the walk
-// over one memtable, and nothing else: no view, no merge, no cache, no filter, no
-// index search.
+// Of the engine's reading code it shares the decoding of blocks and of vectors and
+// the walk over one memtable, and nothing else: no view, no merge, no cache, no
+// filter, no index search.
 type plainWalk struct {
 	tables   *sstable.Tables
 	contents []*content
@@ -32,9 +35,32 @@ type plainWalk struct {
 	rate    float64 // lookups for each key
 	lookups uint64
 
+	placeOf map[*forktree.Node]int
+	ranges  []ranged
+
 	rows  []*source // those with the present key, by place
+	said  []said    // what places say of the present key, by place
 	stack []int
 	buf   []byte
+}
+
+// said is what one place says of a key: a row, or that there is none.
+type said struct {
+	place int
+	row   *source // nil: there is none
+	sum   digest  // of the row, empty if it is a tombstone
+}
+
+// ranged is a place with a memtable in which range deletes are.
+type ranged struct {
+	place int
+	mem   *memtable.Memtable
+}
+
+// deadAt says that the node at a place marks a row of an open table.
+type deadAt struct {
+	ordinal uint32
+	place   int
 }
 
 // place is a node, or the memtable of a fork, in the plain walk. The places
@@ -51,13 +77,16 @@ type source struct {
 	key   []byte
 	kind  iterator.Kind
 	value []byte
-	row   digest // of the present row; empty for a tombstone
 
 	mem    iterator.Iterator // either
 	run    *forktree.Run     // or
 	next   int               // table of the run
 	rows   *sstable.Rows
 	opened *sstable.Meta
+
+	ordinal uint32   // of the row behind the present one
+	marked  []deadAt // in the opened table, by ordinal, not before the present row
+	dead    []int    // places that mark the present row
 }
 
 const (
@@ -87,6 +116,7 @@ func newPlainWalk(s *Store, contents []*content, bad map[*forktree.Node]bool) *p
 	}
 	// A walk of the tree with a stack of its own: a path may be long.
 	placeOf := map[*forktree.Node]int{}
+	w.placeOf = placeOf
 	var keys uint64
 	type step struct {
 		node *forktree.Node
@@ -104,6 +134,7 @@ func newPlainWalk(s *Store, contents []*content, bad map[*forktree.Node]bool) *p
 	push := func(n *forktree.Node, at int) {
 		for _, c := range memtables[n] {
 			c.place = enter(at, &source{mem: c.mem.NewIter(memtable.MaxLSN)}, uint64(c.mem.Len()))
+			w.noteRanges(c.place, c.mem)
 		}
 		for _, child := range children[n] {
 			steps = append(steps, step{node: child})
@@ -126,6 +157,7 @@ func newPlainWalk(s *Store, contents []*content, bad map[*forktree.Node]bool) *p
 		if n.Mem != nil {
 			mem := n.Mem.(*memtable.Memtable)
 			placeOf[n] = enter(below, &source{mem: mem.NewIter(memtable.MaxLSN)}, uint64(mem.Len()))
+			w.noteRanges(placeOf[n], mem)
 		} else {
 			placeOf[n] = enter(below, &source{run: n.Run}, n.Run.Rows())
 		}
@@ -184,24 +216,66 @@ func (w *plainWalk) run() error {
 	return nil
 }
 
-// account enters the rows of one key. They come in the order of their places, so
-// the nearest one below a row is the last that is still open.
+func (w *plainWalk) noteRanges(place int, mem *memtable.Memtable) {
+	if mem.HasRanges() {
+		w.ranges = append(w.ranges, ranged{place, mem})
+	}
+}
+
+// account enters the rows of one key. What places say of it comes in the order of
+// their places, so the nearest one below is the last that is still open.
 func (w *plainWalk) account() {
+	w.listen()
 	w.stack = w.stack[:0]
-	for i, src := range w.rows {
-		src.row = digest{}
-		if src.kind == iterator.Set {
-			src.row = rowDigest(&w.buf, src.key, src.value)
-		}
-		for len(w.stack) > 0 && w.places[w.rows[w.stack[len(w.stack)-1]].place].last < src.place {
+	for i, one := range w.said {
+		for len(w.stack) > 0 && w.places[w.said[w.stack[len(w.stack)-1]].place].last < one.place {
 			w.stack = w.stack[:len(w.stack)-1]
 		}
-		delta := &w.places[src.place].delta
-		delta.add(src.row)
+		delta := &w.places[one.place].delta
+		delta.add(one.sum)
 		if len(w.stack) > 0 {
-			delta.sub(w.rows[w.stack[len(w.stack)-1]].row)
+			delta.sub(w.said[w.stack[len(w.stack)-1]].sum)
 		}
 		w.stack = append(w.stack, i)
+	}
+}
+
+// listen collects what places say of the present key. A node's own row is newer than
+// its marks on older tables, and than its range deletes; a row of its own that it
+// marks is not there.
+func (w *plainWalk) listen() {
+	w.said = w.said[:0]
+	key := w.rows[0].key
+	for _, src := range w.rows {
+		one := said{place: src.place, row: src}
+		if src.kind == iterator.Set {
+			one.sum = rowDigest(&w.buf, src.key, src.value)
+		}
+		if slices.Contains(src.dead, src.place) {
+			one = said{place: src.place}
+		}
+		w.said = append(w.said, one)
+	}
+	rows := len(w.said)
+	silent := func(place int) bool {
+		return !slices.ContainsFunc(w.said[:rows], func(s said) bool { return s.place == place })
+	}
+	for _, src := range w.rows {
+		for _, place := range src.dead {
+			// The marks of others on a table that is not on their path say nothing.
+			if place > src.place && place <= w.places[src.place].last && silent(place) {
+				w.said = append(w.said, said{place: place})
+			}
+		}
+	}
+	for _, r := range w.ranges {
+		if r.mem.Covered(key, memtable.MaxLSN) && silent(r.place) {
+			w.said = append(w.said, said{place: r.place})
+		}
+	}
+	if len(w.said) > rows {
+		slices.SortFunc(w.said, func(a, b said) int { return cmp.Compare(a.place, b.place) })
+		w.said = slices.CompactFunc(w.said, func(a, b said) bool { return a.place == b.place })
 	}
 }
 
@@ -229,9 +303,9 @@ func (w *plainWalk) sample() error {
 
 func (w *plainWalk) lookup(c *content) error {
 	var newest *source // places nest, so the last that holds the content is the innermost
-	for _, src := range w.rows {
-		if src.place <= c.place && c.place <= w.places[src.place].last {
-			newest = src
+	for _, one := range w.said {
+		if one.place <= c.place && c.place <= w.places[one.place].last {
+			newest = one.row
 		}
 	}
 	var want []byte
@@ -280,6 +354,7 @@ func (w *plainWalk) step(src *source) (bool, error) {
 		if src.rows != nil {
 			if src.rows.Next() {
 				src.key, src.kind, src.value = src.rows.Key(), src.rows.Kind(), src.rows.Value()
+				src.count()
 				return true, nil
 			}
 			if err := src.rows.Error(); err != nil {
@@ -291,6 +366,7 @@ func (w *plainWalk) step(src *source) (bool, error) {
 		if src.next == len(src.run.Tables) {
 			return false, nil
 		}
+		w.openMarks(src, src.run.Tables[src.next])
 		src.opened = &src.run.Tables[src.next].Meta
 		src.next++
 		reader, err := w.tables.Reader(src.opened)
@@ -299,6 +375,29 @@ func (w *plainWalk) step(src *source) (bool, error) {
 		}
 		src.rows = reader.Rows()
 	}
+}
+
+// openMarks lists who marks which rows of a table that is about to be read.
+func (w *plainWalk) openMarks(src *source, tb *forktree.Table) {
+	src.ordinal, src.marked = 0, src.marked[:0]
+	for _, m := range tb.Marked() {
+		if place, ok := w.placeOf[m.Node]; ok {
+			for it := m.Vector.Bitmap().Iterator(); it.HasNext(); {
+				src.marked = append(src.marked, deadAt{it.Next(), place})
+			}
+		}
+	}
+	slices.SortFunc(src.marked, func(a, b deadAt) int { return cmp.Compare(a.ordinal, b.ordinal) })
+}
+
+// count notes who marks the present row.
+func (src *source) count() {
+	src.dead = src.dead[:0]
+	for len(src.marked) > 0 && src.marked[0].ordinal == src.ordinal {
+		src.dead = append(src.dead, src.marked[0].place)
+		src.marked = src.marked[1:]
+	}
+	src.ordinal++
 }
 
 // sourceHeap has the source with the least key on top, of equal ones that with

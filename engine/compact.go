@@ -9,11 +9,7 @@ import (
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
-	"github.com/tinedb/tine/internal/ids"
-	"github.com/tinedb/tine/internal/invariant"
-	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/internal/schedule"
-	"github.com/tinedb/tine/sstable"
 )
 
 // pass goes over every node at which a path is entered, from the root outwards,
@@ -29,14 +25,17 @@ func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did 
 			if stopped := stop(); stopped != nil {
 				return did, errors.Join(stopped, err)
 			}
-			plan, claim := s.plan(n, wanted)
+			plan, claim, tables := s.plan(n, wanted)
 			if claim == nil {
 				break
 			}
-			if failed := s.execute(plan, claim, stop); failed != nil {
+			if failed := s.execute(plan, claim, tables, stop); failed != nil {
 				err = errors.Join(err, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason,
 					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, failed))
 				break
+			}
+			if plan.Reason == compaction.ReasonDead {
+				s.counter.deadRewrites.Add(1)
 			}
 			did = true
 		}
@@ -50,12 +49,13 @@ func (s *Store) entries() []*forktree.Node {
 	return s.mu.tree.Entries()
 }
 
-// plan asks the picker about the path from n and claims what it chose.
-func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim) {
+// plan asks the picker about the path from n and claims what it chose. For a
+// rewrite because of dead rows it gives the tables to be rewritten.
+func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim, []rotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !n.Live() {
-		return compaction.Plan{}, nil
+		return compaction.Plan{}, nil, nil
 	}
 	var nodes []*forktree.Node
 	var items []compaction.Item
@@ -63,11 +63,16 @@ func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compa
 		nodes = append(nodes, x)
 		items = append(items, s.itemLocked(x))
 	}
+	dead := describeDead(nodes, items)
 	plan, ok := compaction.PickOf(items, compaction.DefaultPolicy(), wanted)
 	if !ok {
-		return plan, nil
+		return plan, nil, nil
 	}
-	return plan, s.claimLocked(nodes[plan.First : plan.Last+1])
+	var tables []rotten
+	if plan.Kind == compaction.KindRewrite && plan.Reason == compaction.ReasonDead {
+		tables = dead[plan.First]
+	}
+	return plan, s.claimLocked(nodes[plan.First : plan.Last+1]), tables
 }
 
 func (s *Store) itemLocked(n *forktree.Node) compaction.Item {
@@ -83,28 +88,16 @@ func (s *Store) itemLocked(n *forktree.Node) compaction.Item {
 	return it
 }
 
-func (s *Store) execute(plan compaction.Plan, c *forktree.Claim, stop func() error) error {
+func (s *Store) execute(plan compaction.Plan, c *forktree.Claim, tables []rotten, stop func() error) error {
 	switch {
 	case plan.Kind == compaction.KindConsolidate:
 		return s.consolidate(c)
 	case plan.Reason == compaction.ReasonEmpty:
 		return s.join(c)
+	case plan.Reason == compaction.ReasonDead && plan.Kind == compaction.KindRewrite:
+		return s.merge(c, s.rewriting(c, tables), stop)
 	}
-	return s.merge(c, stop)
-}
-
-// mergeInputs gives iterators over the runs of a claim's range, how many rows they
-// have together, and a view of what lies below.
-func (s *Store) mergeInputs(c *forktree.Claim) (inputs []iterator.Iterator, rows uint64, below *view) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, n := range c.Range {
-		if len(n.Run.Tables) > 0 {
-			inputs = append(inputs, s.runIter(n.Run, false))
-			rows += n.Run.Rows()
-		}
-	}
-	return inputs, rows, s.viewLocked(c.Range[len(c.Range)-1].Older, nil)
+	return s.merge(c, s.merging(c), stop)
 }
 
 // join swaps the only run of the range that has tables, if any has, in at its
@@ -117,13 +110,12 @@ func (s *Store) join(c *forktree.Claim) error {
 			run = n.Run
 		}
 	}
-	err := s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
+	return s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
 		if c.Wanted() {
-			s.mu.tree.InstallMerge(c, run)
+			s.mu.tree.Install(s.mu.tree.Replace(c, run, nil, nil), nil)
 			s.counter.joins.Add(1)
 		}
 	})
-	return err
 }
 
 // consolidate swaps one memtable in for those of the range.
@@ -149,59 +141,4 @@ func (s *Store) installMemory(c *forktree.Claim, mem *memtable.Memtable) {
 	}
 	s.unclaimLocked(c)
 	s.countMemoryLocked()
-}
-
-// merge swaps one run in for those of the range. See flushJob for the order in
-// which things become durable.
-func (s *Store) merge(c *forktree.Claim, stop func() error) error {
-	inputs, before, below := s.mergeInputs(c)
-	s.opts.Schedule.Reach(schedule.MergePicked)
-
-	out, err := s.newOutput()
-	if err != nil {
-		below.releaseQuietly()
-		s.unclaim(c)
-		return err
-	}
-	var res compaction.Result
-	var metas []sstable.Meta
-	err = s.shielded(c, func() (err error) {
-		res, err = compaction.Merge(inputs, out, compaction.MergeOptions{Gone: below.absent, Stop: unshielded(stop)})
-		if err == nil {
-			invariant.Check(res.RowsIn == before, "%d rows were read of tables that hold %d", res.RowsIn, before)
-			metas, err = out.EndRun()
-		}
-		return err
-	})
-	below.releaseQuietly()
-	if err == nil {
-		err = out.Sync()
-	}
-	if err != nil {
-		s.unclaim(c)
-		return errors.Join(diskFull(s.blame(err)), s.discard(out))
-	}
-	s.opts.Schedule.Reach(schedule.MergeWritten)
-	used := map[ids.FileNum]bool{}
-	err = s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
-		if !c.Wanted() {
-			s.counter.discarded.Add(1)
-			return
-		}
-		for _, n := range c.Range[1:] {
-			if n.Holders() > 1 {
-				s.counter.sharedMerges.Add(1)
-				break
-			}
-		}
-		s.mu.tree.InstallMerge(c, s.mu.tree.NewRun(metas))
-		for _, m := range metas {
-			used[m.File] = true
-			s.counter.bytesMerged.Add(m.Length)
-		}
-		s.counter.merges.Add(1)
-		s.counter.tombstonesDropped.Add(res.TombstonesDropped)
-	})
-	s.finishOutput(out, used)
-	return err
 }

@@ -34,8 +34,9 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 	s.mu.Lock()
 	upTo := ids.NodeID(s.nextID.Load())
 	s.mu.Unlock()
+	stuck := map[*forktree.Node]error{} // nodes that cannot be written for now
 	for {
-		did, err := s.flushJob(upTo)
+		did, err := s.flushJob(upTo, stuck)
 		if errors.Is(err, ErrBroken) && s.mu.failed() == nil {
 			continue // the node that it was about is let be now: the others are written without it
 		}
@@ -43,9 +44,14 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 			return fmt.Errorf("flush: %w", err)
 		}
 		if !did && !s.waitForMemory(upTo) {
-			return nil
+			break
 		}
 	}
+	var failed []error
+	for n, err := range stuck {
+		failed = append(failed, fmt.Errorf("flush: node %d stays in memory: %w", n.ID, err))
+	}
+	return errors.Join(failed...)
 }
 
 // waitForMemory waits for another job to give a claim back, if one holds a node
@@ -114,8 +120,11 @@ var errNothing = errors.New("nothing to do")
 //
 //	claim → table data fsync → directory fsync → install and publish in one step →
 //	(log durable) → manifest fsync → reclaim
-func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
-	claims, below := s.claimMemory(upTo)
+//
+// A node whose range deletes meet a table that cannot be read stays in memory and
+// becomes stuck; the others are written without it.
+func (s *Store) flushJob(upTo ids.NodeID, stuck map[*forktree.Node]error) (did bool, err error) {
+	claims, below := s.claimMemory(upTo, stuck)
 	if len(claims) == 0 {
 		return false, nil
 	}
@@ -128,12 +137,16 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 		s.unclaim(claims...)
 		return false, err
 	}
-	metas := make([][]sstable.Meta, len(claims))
+	results := make([]flushed, len(claims))
 	for i, c := range claims {
 		err = s.shielded(c, func() (err error) {
-			metas[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out)
+			results[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out)
 			return err
 		})
+		if errors.Is(err, errRanges) {
+			stuck[c.Swap], err = err, nil
+			results[i].stuck = true
+		}
 		if err != nil {
 			break
 		}
@@ -156,12 +169,19 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 				s.counter.discarded.Add(1)
 				continue
 			}
-			s.mu.tree.InstallTables(c, s.mu.tree.NewRun(metas[i]))
-			for _, m := range metas[i] {
+			r := &results[i]
+			if r.stuck {
+				continue
+			}
+			s.mu.tree.InstallTables(c, s.mu.tree.NewRun(r.metas), r.marks)
+			for _, m := range r.metas {
 				used[m.File] = true
 				s.counter.bytesFlushed.Add(m.Length)
 			}
 			s.counter.flushes.Add(1)
+			s.counter.rowsMarked.Add(r.marked)
+			s.counter.tombstonesDropped.Add(r.dropped)
+			s.counter.tombstonesResolved.Add(r.resolved)
 		}
 	})
 	s.back.announce()
@@ -169,14 +189,28 @@ func (s *Store) flushJob(upTo ids.NodeID) (did bool, err error) {
 	return true, err
 }
 
+// flushed is what one node's rows have become.
+type flushed struct {
+	metas    []sstable.Meta
+	marks    []forktree.TableMarks
+	marked   uint64 // rows in marks
+	dropped  uint64 // tombstones
+	resolved uint64 // of those, by marks
+	stuck    bool
+}
+
 // claimMemory claims nodes that are in memory, oldest first, and gives for each a
-// view of what lies below it.
-func (s *Store) claimMemory(upTo ids.NodeID) (claims []*forktree.Claim, below []*view) {
+// view of what lies below it. A node with range deletes has to wait until all below
+// it is in tables.
+func (s *Store) claimMemory(upTo ids.NodeID, stuck map[*forktree.Node]error) (claims []*forktree.Claim, below []*view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var total int64
 	for _, n := range s.mu.tree.Nodes() {
-		if n.Mem == nil || n.ID >= upTo {
+		if n.Mem == nil || n.ID >= upTo || stuck[n] != nil {
+			continue
+		}
+		if n.Mem.(*memtable.Memtable).HasRanges() && memoryBelow(n) {
 			continue
 		}
 		if total > flushJobBytes || len(claims) == flushJobNodes {
@@ -193,26 +227,38 @@ func (s *Store) claimMemory(upTo ids.NodeID) (claims []*forktree.Claim, below []
 	return claims, below
 }
 
-func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) ([]sstable.Meta, error) {
-	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, compaction.MergeOptions{
-		Gone: below.absent, Stop: unshielded(s.stopped),
-	})
-	if err != nil {
-		return nil, err
+func memoryBelow(n *forktree.Node) bool {
+	for x := range forktree.Path(n.Older) {
+		if x.Mem != nil {
+			return true
+		}
 	}
-	s.counter.tombstonesDropped.Add(res.TombstonesDropped)
-	return out.EndRun()
+	return false
 }
 
-// absent tells whether no layer can hold key, so that a tombstone for it says
-// nothing. What lies below a claimed range may be swapped meanwhile, but a swap
-// never brings a key into a content that lacks it.
-//
-// A layer that cannot be read may hold anything: the tombstone stays. Its error is
-// for those who read the layer, not for a flush that other forks wait for.
-func (v *view) absent(key []byte) (bool, error) {
-	held, err := v.mayHold(key)
-	return !held && err == nil, nil
+// minReadBudget is what a job may read of older tables' blocks to resolve its
+// deletes if it is itself smaller.
+const minReadBudget = 1 << 20
+
+func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) (flushed, error) {
+	r := newResolver(below, max(mem.Bytes(), minReadBudget), mem)
+	if mem.HasRanges() {
+		if err := r.deleteRanges(mem.Spans(memtable.MaxLSN)); err != nil {
+			return flushed{}, err
+		}
+	}
+	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, compaction.MergeOptions{
+		Gone: r.gone, Stop: unshielded(s.stopped),
+	})
+	if err != nil {
+		return flushed{}, err
+	}
+	metas, err := out.EndRun()
+	if err != nil {
+		return flushed{}, err
+	}
+	marks, marked := r.vectors()
+	return flushed{metas: metas, marks: marks, marked: marked, dropped: res.TombstonesDropped, resolved: r.resolved}, nil
 }
 
 // newOutput begins a job's output. The numbers that a job of any size may need

@@ -13,6 +13,7 @@ import (
 type counters struct {
 	forks, flushes, merges, sharedMerges, joins, consolidations atomic.Uint64
 	bytesFlushed, bytesMerged, tombstonesDropped                atomic.Uint64
+	tombstonesResolved, rowsMarked, vectorsStaged, deadRewrites atomic.Uint64
 	filesRemoved, discarded, stalls                             atomic.Uint64
 	installs                                                    atomic.Uint64 // of any kind, and files removed
 	iterators                                                   atomic.Int64
@@ -37,14 +38,23 @@ type Stats struct {
 	Discarded              uint64 // results that nobody wanted any more
 	BytesFlushed           uint64
 	BytesMerged            uint64
-	TombstonesDropped      uint64
+	TombstonesDropped      uint64 // not written, or merged away
+	TombstonesResolved     uint64 // of those, because the rows they hide are marked dead instead
+	Vectors                int    // of dead rows: pairs of a node and a table
+	VectorBytes            int64  // memory of all vectors
+	VectorsTranslated      uint64 // carried over to new tables when theirs were merged
+	VectorsStaged          uint64 // of those, in slices before the swap because they were many
+	MarkedTables           int    // tables in which some node marks rows dead
+	MarkedRows             uint64 // marks in all vectors; a row may be marked by many nodes
+	RowsMarked             uint64 // marks made by deletes
+	DeadRewrites           uint64 // merges because of dead rows
 	FilesRemoved           uint64
 	WriteStalls            uint64 // writes that waited for memory
 	CacheHits, CacheMisses uint64
 	CacheBytes             int64
 }
 
-// Stats gives the present figures. It costs O(nodes).
+// Stats gives the present figures. It costs O(nodes + vectors).
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,8 +67,18 @@ func (s *Store) Stats() Stats {
 		ForksMade: c.forks.Load(), Flushes: c.flushes.Load(), Merges: c.merges.Load(), SharedMerges: c.sharedMerges.Load(),
 		Joins: c.joins.Load(), Consolidations: c.consolidations.Load(), Discarded: c.discarded.Load(),
 		BytesFlushed: c.bytesFlushed.Load(), BytesMerged: c.bytesMerged.Load(), TombstonesDropped: c.tombstonesDropped.Load(),
+		TombstonesResolved: c.tombstonesResolved.Load(), RowsMarked: c.rowsMarked.Load(), DeadRewrites: c.deadRewrites.Load(),
+		Vectors: t.MarkCount(), VectorBytes: t.MarkBytes(), VectorsTranslated: t.Translated(), VectorsStaged: c.vectorsStaged.Load(),
 		FilesRemoved: c.filesRemoved.Load(), WriteStalls: c.stalls.Load(),
 		CacheHits: uint64(cache.Hits), CacheMisses: uint64(cache.Misses), CacheBytes: cache.Bytes,
+	}
+	for _, tb := range t.Tables() {
+		if marked := tb.Marked(); len(marked) > 0 {
+			out.MarkedTables++
+			for _, m := range marked {
+				out.MarkedRows += m.Vector.Dead()
+			}
+		}
 	}
 	if s.log != nil {
 		out.WALBytes = uint64(s.log.Bytes())

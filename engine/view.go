@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -25,22 +26,26 @@ type view struct {
 	swaps  uint64             // the tree's count of swaps when it was built
 }
 
-// layer is one node of the path: a frozen memtable or a run.
+// layer is one node of the path: a frozen memtable or a run, with what newer nodes
+// of the path, or its own, mark dead in the run's tables.
 type layer struct {
-	mem *memtable.Memtable
-	run *forktree.Run
+	mem  *memtable.Memtable
+	run  *forktree.Run
+	dead map[*forktree.Table]*deadRows // nil if nothing is
 }
 
 // viewLocked builds a view with one reference.
 func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
 	v := &view{s: s, mem: mem, swaps: s.mu.tree.Swaps()}
+	var dead deadOnPath
 	for n := range forktree.Path(top) {
+		dead.add(n)
 		switch {
 		case n.Mem != nil:
 			v.layers = append(v.layers, layer{mem: n.Mem.(*memtable.Memtable)})
 		case len(n.Run.Tables) > 0:
 			s.mu.tree.Pin(n.Run)
-			v.layers = append(v.layers, layer{run: n.Run})
+			v.layers = append(v.layers, layer{run: n.Run, dead: dead.of(n.Run)})
 		}
 	}
 	v.refs.Store(1)
@@ -99,11 +104,17 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 		if value, kind, ok := v.mem.Get(key, at); ok {
 			return append(dst, value...), kind == iterator.Set, nil
 		}
+		if v.mem.Covered(key, at) {
+			return dst, false, nil
+		}
 	}
 	for _, l := range v.layers {
 		if l.mem != nil {
 			if value, kind, ok := l.mem.Get(key, memtable.MaxLSN); ok {
 				return append(dst, value...), kind == iterator.Set, nil
+			}
+			if l.mem.Covered(key, memtable.MaxLSN) {
+				return dst, false, nil
 			}
 			continue
 		}
@@ -111,11 +122,15 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 		if t == nil {
 			continue
 		}
+		dead := l.dead[t]
+		if dead.whole() {
+			continue
+		}
 		r, err := v.s.tables.Reader(&t.Meta)
 		if err != nil {
 			return dst, false, v.s.blame(err)
 		}
-		value, kind, ok, err := r.Get(dst, key, nil)
+		value, kind, ok, err := r.Get(dst, key, dead.get())
 		if err != nil {
 			return dst, false, v.s.blame(err)
 		}
@@ -126,64 +141,49 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 	return dst, false, nil
 }
 
-// mayHold tells whether any layer may hold a row of key, a tombstone included.
-// It may err towards yes.
-func (v *view) mayHold(key []byte) (bool, error) {
-	for _, l := range v.layers {
-		if l.mem != nil {
-			if _, _, ok := l.mem.Get(key, memtable.MaxLSN); ok {
-				return true, nil
-			}
-			continue
-		}
-		t := l.run.Find(key)
-		if t == nil {
-			continue
-		}
-		r, err := v.s.tables.Reader(&t.Meta)
-		if err != nil {
-			return false, v.s.blame(err)
-		}
-		if r.MayContain(key) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// inputs gives an iterator for each layer, newest first.
+// inputs gives an iterator for each layer, newest first. What a range delete of a
+// newer memtable covers is left out.
 func (v *view) inputs(at ids.LSN) []iterator.Iterator {
 	in := make([]iterator.Iterator, 0, len(v.layers)+1)
+	var hidden []iterator.Span
+	add := func(it iterator.Iterator) {
+		if len(hidden) > 0 {
+			it = iterator.NewMasked(it, hidden)
+		}
+		in = append(in, it)
+	}
 	if v.mem != nil {
-		in = append(in, v.mem.NewIter(at))
+		add(v.mem.NewIter(at))
+		hidden = v.mem.Spans(at)
 	}
 	for _, l := range v.layers {
 		if l.mem != nil {
-			in = append(in, l.mem.NewIter(memtable.MaxLSN))
+			add(l.mem.NewIter(memtable.MaxLSN))
+			hidden = iterator.JoinSpans(slices.Concat(hidden, l.mem.Spans(memtable.MaxLSN)))
 		} else {
-			in = append(in, v.s.runIter(l.run, true))
+			add(v.s.runIter(l))
 		}
 	}
 	return in
 }
 
-// runIter walks a run, opening only the tables it comes to. A merge, which reads
-// every block once, leaves the cache as it is.
-func (s *Store) runIter(run *forktree.Run, cached bool) iterator.Iterator {
-	return iterator.NewConcat(len(run.Tables),
+// runIter walks the live rows of a layer's run, opening only the tables it comes to.
+func (s *Store) runIter(l layer) iterator.Iterator {
+	tables := l.run.Tables
+	if l.dead != nil {
+		tables = slices.DeleteFunc(slices.Clone(tables), func(t *forktree.Table) bool { return l.dead[t].whole() })
+	}
+	return iterator.NewConcat(len(tables),
 		func(i int) (smallest, largest []byte) {
-			m := &run.Tables[i].Meta
+			m := &tables[i].Meta
 			return m.Smallest, m.Largest
 		},
 		func(i int) (iterator.Iterator, error) {
-			r, err := s.tables.Reader(&run.Tables[i].Meta)
+			r, err := s.tables.Reader(&tables[i].Meta)
 			if err != nil {
 				return nil, err
 			}
-			if cached {
-				return r.NewIter(nil), nil
-			}
-			return r.NewUncachedIter(nil), nil
+			return r.NewIter(l.dead[tables[i]].get()), nil
 		})
 }
 

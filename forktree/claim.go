@@ -10,6 +10,8 @@ type Claim struct {
 	Range []*Node // Swap first, then the older nodes that the job reads
 	runs  []*Run
 	done  bool
+
+	missed []*Replacement // installed below while the job was at work
 }
 
 // Claim takes a write claim on the newest node of a range and read claims on the
@@ -28,6 +30,7 @@ func (t *Tree) Claim(rng []*Node) *Claim {
 		}
 	}
 	c := &Claim{Swap: swap, Range: rng}
+	t.claims[c] = struct{}{}
 	swap.writer = true
 	for _, n := range rng[1:] {
 		n.reads++
@@ -48,6 +51,7 @@ func (t *Tree) Claim(rng []*Node) *Claim {
 func (t *Tree) Unclaim(c *Claim) {
 	invariant.Check(!c.done, "a claim is given back twice")
 	c.done = true
+	delete(t.claims, c)
 	c.Swap.writer = false
 	for _, n := range c.Range[1:] {
 		n.reads--

@@ -110,11 +110,11 @@ func TestTheInputsOfAJobStayUntilItsClaimIsGivenBack(t *testing.T) {
 	tree := New()
 	path := chain(tree, 1)
 	c := tree.Claim(path)
-	tree.InstallTables(c, tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}}))
+	tree.InstallTables(c, tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}}), nil)
 	tree.Unclaim(c)
 
 	c = tree.Claim(path)
-	tree.InstallMerge(c, tree.NewRun([]sstable.Meta{{ID: 2, File: 8, Length: 10, Rows: 1}}))
+	tree.installMerge(c, tree.NewRun([]sstable.Meta{{ID: 2, File: 8, Length: 10, Rows: 1}}))
 	files, tables := tree.TakeObsolete()
 	require.Empty(t, files)
 	require.Empty(t, tables)
@@ -133,7 +133,7 @@ func TestARunHeldAgainStaysInTheManifest(t *testing.T) {
 	path := chain(tree, 1)
 	run := tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}})
 	c := tree.Claim(path)
-	tree.InstallTables(c, run)
+	tree.InstallTables(c, run, nil)
 	tree.Unclaim(c)
 	state := manifest.NewState()
 	state.Apply(tree.TakeTransaction())
@@ -141,7 +141,7 @@ func TestARunHeldAgainStaysInTheManifest(t *testing.T) {
 	tree.Pin(run)
 	for _, r := range []*Run{tree.NewRun(nil), run} {
 		c := tree.Claim(path)
-		tree.InstallMerge(c, r)
+		tree.installMerge(c, r)
 		tree.Unclaim(c)
 	}
 	require.NoError(t, tree.Verify(nil, map[*Run]int{run: 1}))
@@ -184,12 +184,12 @@ func TestMisuseOfClaimsIsAsserted(t *testing.T) {
 	t.Run("a flush of two nodes", func(t *testing.T) {
 		tree := New()
 		c := tree.Claim(chain(tree, 2))
-		violates(t, func() { tree.InstallTables(c, tree.NewRun(nil)) })
+		violates(t, func() { tree.InstallTables(c, tree.NewRun(nil), nil) })
 	})
 	t.Run("a merge of memory", func(t *testing.T) {
 		tree := New()
 		c := tree.Claim(chain(tree, 2))
-		violates(t, func() { tree.InstallMerge(c, tree.NewRun(nil)) })
+		violates(t, func() { tree.installMerge(c, tree.NewRun(nil)) })
 	})
 	t.Run("tables of a run share a key", func(t *testing.T) {
 		a := sstable.Meta{ID: 1, File: 1, Smallest: []byte("a"), Largest: []byte("b")}
@@ -200,13 +200,13 @@ func TestMisuseOfClaimsIsAsserted(t *testing.T) {
 		tree := New()
 		c := tree.Claim(chain(tree, 1))
 		run := tree.NewRun(nil)
-		tree.InstallTables(c, run)
+		tree.InstallTables(c, run, nil)
 		tree.Unclaim(c)
 		c = tree.Claim([]*Node{c.Swap})
-		tree.InstallMerge(c, tree.NewRun(nil))
+		tree.installMerge(c, tree.NewRun(nil))
 		tree.Unclaim(c)
 		violates(t, func() { tree.Pin(run) })
 		c = tree.Claim([]*Node{c.Swap})
-		violates(t, func() { tree.InstallMerge(c, run) })
+		violates(t, func() { tree.installMerge(c, run) })
 	})
 }

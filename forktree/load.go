@@ -2,7 +2,9 @@ package forktree
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/manifest"
@@ -47,7 +49,35 @@ func Load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.Node
 	if err := l.checkMemtables(); err != nil {
 		return nil, err
 	}
+	if err := l.loadMarks(); err != nil {
+		return nil, err
+	}
 	return l.t, nil
+}
+
+// loadMarks gives the nodes their vectors. Those of a node or about a table that
+// nothing reaches are left out.
+func (l *loader) loadMarks() error {
+	keys := make([]manifest.MarksKey, 0, len(l.state.Marks))
+	for key := range l.state.Marks {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b manifest.MarksKey) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Table, b.Table))
+	})
+	for _, key := range keys {
+		n, tb, v := l.t.nodes[key.Node], l.tables[key.Table], l.state.Marks[key]
+		switch {
+		case n == nil || tb == nil:
+			continue
+		case n.Run == nil:
+			return fmt.Errorf("node %d is in memory and marks rows of table %d", n.ID, tb.Meta.ID)
+		case v.Rows() != tb.Meta.Rows:
+			return fmt.Errorf("node %d marks table %d as one of %d rows, it has %d", n.ID, tb.Meta.ID, v.Rows(), tb.Meta.Rows)
+		}
+		l.t.putMarks(n, tb, v)
+	}
+	return nil
 }
 
 type loader struct {

@@ -29,6 +29,8 @@ type Node struct {
 	// kept from there on. Meaningless once Mem is nil.
 	Low ids.LSN
 
+	marks []*Marks // by table id
+
 	refs   int32 // older pointers of children, fork tops, snapshots, and jobs
 	jobs   int32 // how many of refs are jobs
 	writer bool  // a job will swap this node

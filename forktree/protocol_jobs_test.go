@@ -106,7 +106,7 @@ func (s *protocolStore) beginFlush(n *Node, nodes []*Node) {
 		metas := s.output(j, *n.Mem.(*rows), n.Older, &offset)
 		j.claims = append(j.claims, c)
 		j.install = append(j.install, func() {
-			s.tree.InstallTables(c, s.tree.NewRun(metas))
+			s.tree.InstallTables(c, s.tree.NewRun(metas), nil)
 			j.used = j.used || len(metas) > 0
 			s.saw("flush")
 		})
@@ -135,7 +135,7 @@ func (s *protocolStore) beginMerge(rng []*Node) {
 		}
 	}
 	if len(rng) > 1 && len(filled) == 1 {
-		j.install = append(j.install, func() { saw("join"); s.tree.InstallMerge(c, filled[0]) })
+		j.install = append(j.install, func() { saw("join"); s.tree.installMerge(c, filled[0]) })
 		s.start(j)
 		return
 	}
@@ -143,7 +143,7 @@ func (s *protocolStore) beginMerge(rng []*Node) {
 	metas := s.output(j, all, rng[len(rng)-1].Older, &offset)
 	j.install = append(j.install, func() {
 		saw("merge")
-		s.tree.InstallMerge(c, s.tree.NewRun(metas))
+		s.tree.installMerge(c, s.tree.NewRun(metas))
 		j.used = len(metas) > 0
 	})
 	s.start(j)

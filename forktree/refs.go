@@ -42,6 +42,10 @@ func (t *Tree) Release(max int) (more bool) {
 			t.memoryNodes--
 			n.Mem = nil
 		}
+		for _, m := range n.marks {
+			t.detach(m)
+		}
+		n.marks = nil
 		if n.Run != nil {
 			t.letGo(n.Run)
 			n.Run = nil

@@ -26,6 +26,10 @@ type Table struct {
 	// at it.
 	Local any
 
+	holders   []*Marks       // of all nodes that mark rows of it, in no order
+	replacing []*Replacement // those that will consume it on some path
+	hatched   bool           // made by a replacement that has not ended
+
 	held   int32 // runs held by at least one node: while > 0 the manifest names it
 	alive  int32 // runs held or pinned: while > 0 its file stays
 	file   *file
@@ -86,12 +90,23 @@ func (r *Run) Find(key []byte) *Table {
 
 // NewRun makes a run of freshly written tables, which no other run has. It
 // asserts that they are sorted and disjoint (invariant 2).
-func (t *Tree) NewRun(metas []sstable.Meta) *Run {
-	r := &Run{Tables: make([]*Table, len(metas))}
+func (t *Tree) NewRun(metas []sstable.Meta) *Run { return t.RunOf(t.NewTables(metas)) }
+
+// NewTables makes the tree know freshly written tables. They must become part of a
+// run in the same critical section.
+func (t *Tree) NewTables(metas []sstable.Meta) []*Table {
+	tables := make([]*Table, len(metas))
 	for i, m := range metas {
 		invariant.Check(t.tables[m.ID] == nil, "table %d is written twice", m.ID)
-		r.Tables[i] = t.addTable(m)
+		tables[i] = t.addTable(m)
 	}
+	return tables
+}
+
+// RunOf makes a run of tables, of which some may be part of other runs. It asserts
+// that they are sorted and disjoint (invariant 2).
+func (t *Tree) RunOf(tables []*Table) *Run {
+	r := &Run{Tables: tables}
 	r.check()
 	return r
 }
@@ -167,6 +182,18 @@ func (t *Tree) letGo(r *Run) {
 // be held or pinned already: a count is never raised from zero.
 func (t *Tree) Pin(r *Run) {
 	invariant.Check(r.holders > 0 || r.pins > 0, "a run that nothing holds is pinned")
+	r.pins++
+}
+
+// hatch pins a run that may be new.
+func (t *Tree) hatch(r *Run) {
+	invariant.Check(!r.gone, "a run that is gone is hatched again")
+	if r.holders == 0 && r.pins == 0 {
+		t.enliven(r)
+		for _, tb := range r.Tables {
+			tb.hatched = tb.held == 0
+		}
+	}
 	r.pins++
 }
 

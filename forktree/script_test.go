@@ -290,7 +290,7 @@ func (s *script) flush(nodes []string) {
 		}
 		metas := s.meta(n.Mem.Len(), offset)
 		offset += uint64(n.Mem.Len()) * 10
-		s.tree.InstallTables(c, s.tree.NewRun(metas))
+		s.tree.InstallTables(c, s.tree.NewRun(metas), nil)
 		s.tree.Unclaim(c)
 	}
 }
@@ -304,10 +304,10 @@ func (s *script) swap(command string, args []string) {
 	switch command {
 	case "merge":
 		s.file++
-		s.tree.InstallMerge(c, s.tree.NewRun(s.meta(s.number(args[1]), 0)))
+		s.tree.installMerge(c, s.tree.NewRun(s.meta(s.number(args[1]), 0)))
 	case "join":
 		i := slices.IndexFunc(c.Range, func(n *Node) bool { return len(n.Run.Tables) > 0 })
-		s.tree.InstallMerge(c, c.Range[max(i, 0)].Run)
+		s.tree.installMerge(c, c.Range[max(i, 0)].Run)
 	case "consolidate":
 		all := count(0)
 		for _, n := range c.Range {

@@ -5,30 +5,16 @@ import (
 	"github.com/tinedb/tine/internal/invariant"
 )
 
-// InstallTables swaps the claimed node from memory to tables: a flush.
-func (t *Tree) InstallTables(c *Claim, run *Run) {
+// InstallTables swaps the claimed node from memory to tables: a flush. found are
+// rows of older tables that the node's deletes have hit, in place of tombstones.
+func (t *Tree) InstallTables(c *Claim, run *Run, found []TableMarks) {
 	n := c.Swap
 	invariant.Check(n.writer && n.Mem != nil && n.Run == nil && len(c.Range) == 1, "node %d: not a flush", n.ID)
 	t.hold(run)
 	t.memoryBytes -= n.Mem.Bytes()
 	t.memoryNodes--
 	n.Mem, n.Run = nil, run
-	t.touch(n)
-}
-
-// InstallMerge swaps one run in at the newest node of the claimed range, in
-// place of the runs of the whole range. The older nodes of the range lose the
-// reference from the path through the newest; those that are entered by others
-// keep their form.
-func (t *Tree) InstallMerge(c *Claim, run *Run) {
-	n := c.Swap
-	for _, x := range c.Range {
-		invariant.Check(x.Run != nil, "node %d: a merge of memory", x.ID)
-	}
-	t.hold(run)
-	t.letGo(n.Run)
-	n.Run = run
-	t.skip(n, c.Range)
+	t.markFound(c, found)
 	t.touch(n)
 }
 

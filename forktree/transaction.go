@@ -49,6 +49,11 @@ func (t *Tree) TakeTransaction() *manifest.Transaction {
 		}
 	}
 	t.goneTables = nil
+	tx.AddMarks, t.newMarks = t.newMarks, nil
+	for key := range t.goneMarks {
+		tx.DropMarks = append(tx.DropMarks, key)
+	}
+	clear(t.goneMarks)
 	return tx
 }
 
@@ -68,7 +73,8 @@ func (t *Tree) Owed() int { return len(t.dirtyForks) + len(t.dirtySnaps) }
 // Owes tells whether a transaction, or an unlink, is owed for something that
 // went away.
 func (t *Tree) Owes() bool {
-	return len(t.freed) > 0 || len(t.goneNodes) > 0 || len(t.goneTables) > 0 || len(t.goneFiles) > 0
+	return len(t.freed) > 0 || len(t.goneNodes) > 0 || len(t.goneTables) > 0 || len(t.goneFiles) > 0 ||
+		len(t.goneMarks) > 0
 }
 
 func nodeID(n *Node) ids.NodeID {

@@ -3,6 +3,7 @@ package forktree
 import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/manifest"
 )
 
 // Tree holds every node, fork, snapshot, run, table and table file of a store.
@@ -16,6 +17,9 @@ type Tree struct {
 	tables    map[ids.TableID]*Table
 	files     map[ids.FileNum]*file
 
+	claims       map[*Claim]struct{}       // open ones
+	replacements map[*Replacement]struct{} // those that have not ended
+
 	freed []*Node // refs fell to zero, not yet taken apart
 
 	// What the manifest does not know yet.
@@ -25,12 +29,17 @@ type Tree struct {
 	goneNodes  []ids.NodeID
 	newTables  []*Table
 	goneTables []ids.TableID
+	newMarks   []manifest.Marks
+	goneMarks  map[manifest.MarksKey]struct{}
 
 	goneFiles   []ids.FileNum // no table of them is held or pinned
 	goneReaders []*Table      // tables nothing holds or pins
 
 	memoryBytes int64  // of all nodes in memory
 	memoryNodes int    // how many nodes are in memory
+	markCount   int    // vectors
+	markBytes   int64  // of all vectors
+	translated  uint64 // vectors carried over to new tables
 	liveBytes   uint64 // of all tables that nodes hold
 	shape       uint64 // counts changes that may give a picker new work
 	swaps       uint64 // counts swaps: a view from before one may hold on to old files
@@ -48,6 +57,10 @@ func New() *Tree {
 		files:      map[ids.FileNum]*file{},
 		dirtyForks: map[ids.ForkID]struct{}{},
 		dirtySnaps: map[ids.SnapshotID]struct{}{},
+		goneMarks:  map[manifest.MarksKey]struct{}{},
+
+		claims:       map[*Claim]struct{}{},
+		replacements: map[*Replacement]struct{}{},
 	}
 }
 

@@ -32,6 +32,9 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	for r, k := range pins {
 		wantPins[r] += int32(k)
 	}
+	for r := range t.replacements {
+		wantPins[r.run]++
+	}
 	for _, n := range t.nodes {
 		refs[n.Older]++
 	}
@@ -67,7 +70,42 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	if memoryBytes != t.memoryBytes || memoryNodes != t.memoryNodes {
 		return fmt.Errorf("memory: counts %d bytes in %d nodes, there are %d in %d", t.memoryBytes, t.memoryNodes, memoryBytes, memoryNodes)
 	}
+	if err := t.verifyMarks(); err != nil {
+		return err
+	}
 	return t.verifyTables(holders, wantPins)
+}
+
+// verifyMarks holds the two lists of marks against each other.
+func (t *Tree) verifyMarks() error {
+	count, memory := 0, int64(0)
+	for _, n := range t.nodes {
+		for i, m := range n.marks {
+			count++
+			memory += m.Vector.Bytes()
+			switch {
+			case i > 0 && n.marks[i-1].Table.Meta.ID >= m.Table.Meta.ID:
+				return fmt.Errorf("node %d: its marks are out of order", n.ID)
+			case m.Node != n || m.place >= len(m.Table.holders) || m.Table.holders[m.place] != m:
+				return fmt.Errorf("node %d: table %d does not know of its marks", n.ID, m.Table.Meta.ID)
+			case m.Vector.Rows() != m.Table.Meta.Rows:
+				return fmt.Errorf("node %d: a vector over %d rows for table %d with %d", n.ID, m.Vector.Rows(), m.Table.Meta.ID, m.Table.Meta.Rows)
+			case n.Run == nil:
+				return fmt.Errorf("node %d is in memory and has marks", n.ID)
+			}
+		}
+	}
+	for _, tb := range t.tables {
+		for i, m := range tb.holders {
+			if m.place != i || m.Node.MarksOn(tb) != m {
+				return fmt.Errorf("table %d: node %d does not know of its marks", tb.Meta.ID, m.Node.ID)
+			}
+		}
+	}
+	if count != t.markCount || memory != t.markBytes {
+		return fmt.Errorf("marks: counts %d vectors of %d bytes, there are %d of %d", t.markCount, t.markBytes, count, memory)
+	}
+	return nil
 }
 
 func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {

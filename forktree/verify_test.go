@@ -34,7 +34,7 @@ func TestVerifyFindsEveryWrongCount(t *testing.T) {
 			tree := New()
 			path := chain(tree, 2)
 			claim := tree.Claim(path[1:])
-			tree.InstallTables(claim, tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}}))
+			tree.InstallTables(claim, tree.NewRun([]sstable.Meta{{ID: 1, File: 7, Length: 10, Rows: 1}}), nil)
 			tree.Unclaim(claim)
 			require.NoError(t, tree.Verify(nil, nil))
 			c.spoil(tree, path[0], path[1], path[1].Run.Tables[0])

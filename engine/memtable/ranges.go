@@ -236,25 +236,10 @@ func mergeRanges(newer, older *Memtable) *Memtable {
 		}
 	}
 	m := New()
-	for _, span := range joined(spans) {
+	for _, span := range iterator.JoinSpans(spans) {
 		m.Add(last, span.Lo, iterator.Set, appendEnd(nil, span.Hi))
 	}
 	return m
-}
-
-// joined sorts spans and joins those that overlap or touch.
-func joined(spans []iterator.Span) []iterator.Span {
-	slices.SortFunc(spans, func(a, b iterator.Span) int { return bytes.Compare(a.Lo, b.Lo) })
-	out := spans[:1]
-	for _, next := range spans[1:] {
-		last := &out[len(out)-1]
-		if compareEnds(last.Hi, next.Lo) < 0 {
-			out = append(out, next)
-		} else if compareEnds(last.Hi, next.Hi) < 0 {
-			last.Hi = next.Hi
-		}
-	}
-	return out
 }
 
 // cover answers for rising keys whether they lie in sorted disjoint spans.

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/tinedb/tine/compaction"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/sstable"
+)
+
+// work is what a merge reads and what stays as it is: the parts of the new run in
+// key order.
+type work struct {
+	parts    []part
+	consumed []*forktree.Table
+	below    *view // what lies below the range
+}
+
+// part is a piece of the new run: a table that is taken over, or what becomes of
+// some runs.
+type part struct {
+	kept *forktree.Table
+	runs []layer // newest first
+}
+
+// merging reads all of the range's runs.
+func (s *Store) merging(c *forktree.Claim) *work {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.workLocked(c)
+	var p part
+	var dead deadOnPath
+	for _, n := range c.Range {
+		dead.add(n)
+		if len(n.Run.Tables) > 0 {
+			p.runs = append(p.runs, layer{run: n.Run, dead: dead.of(n.Run)})
+			w.consumed = append(w.consumed, n.Run.Tables...)
+		}
+	}
+	w.parts = []part{p}
+	return w
+}
+
+// rewriting reads some tables of the range's only run, neighbours as one, and keeps
+// the others. A table of which nothing is alive is not even opened.
+func (s *Store) rewriting(c *forktree.Claim, tables []rotten) *work {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.workLocked(c)
+	var open *part
+	for _, t := range c.Swap.Run.Tables {
+		if len(tables) == 0 || tables[0].table != t {
+			w.parts = append(w.parts, part{kept: t})
+			open = nil
+			continue
+		}
+		if open == nil {
+			w.parts = append(w.parts, part{runs: []layer{{run: &forktree.Run{}, dead: map[*forktree.Table]*deadRows{}}}})
+			open = &w.parts[len(w.parts)-1]
+		}
+		l := open.runs[0]
+		l.run.Tables = append(l.run.Tables, t)
+		l.dead[t] = tables[0].dead
+		w.consumed = append(w.consumed, t)
+		tables = tables[1:]
+	}
+	invariant.Check(len(tables) == 0, "a table that is to be rewritten is not in its run")
+	return w
+}
+
+func (s *Store) workLocked(c *forktree.Claim) *work {
+	return &work{below: s.viewLocked(c.Range[len(c.Range)-1].Older, nil)}
+}
+
+// merged is what the parts have become.
+type merged struct {
+	parts    [][]sstable.Meta // of each part that is not kept
+	remap    *sstable.Remap
+	marks    []forktree.TableMarks
+	marked   uint64 // rows in marks
+	dropped  uint64 // tombstones
+	resolved uint64 // of those, by marks
+}
+
+// merge swaps a new run in for those of the range. See flushJob for the order in
+// which things become durable.
+func (s *Store) merge(c *forktree.Claim, w *work, stop func() error) error {
+	s.opts.Schedule.Reach(schedule.MergePicked)
+	out, err := s.newOutput()
+	if err != nil {
+		w.below.releaseQuietly()
+		s.unclaim(c)
+		return err
+	}
+	var res merged
+	err = s.shielded(c, func() (err error) {
+		res, err = s.mergeParts(w, out, unshielded(stop))
+		return err
+	})
+	w.below.releaseQuietly()
+	if err == nil {
+		err = out.Sync()
+	}
+	if err != nil {
+		s.unclaim(c)
+		return errors.Join(diskFull(s.blame(err)), s.discard(out))
+	}
+	s.opts.Schedule.Reach(schedule.MergeWritten)
+	used, err := s.replace(c, w, &res)
+	s.finishOutput(out, used)
+	return err
+}
+
+// mergeParts writes what is alive in the parts.
+func (s *Store) mergeParts(w *work, out *compaction.Output, stop func() error) (merged, error) {
+	remap := sstable.NewRemapBuilder()
+	var bytes uint64
+	for _, t := range w.consumed {
+		bytes += t.Meta.Length
+	}
+	r := newResolver(w.below, max(int64(bytes), minReadBudget), nil)
+	var res merged
+	for _, p := range w.parts {
+		if p.kept != nil {
+			continue
+		}
+		inputs, rows := s.mergeInputs(p.runs, remap)
+		got, err := compaction.Merge(inputs, out, compaction.MergeOptions{Gone: r.gone, Stop: stop, Remap: remap})
+		if err != nil {
+			return merged{}, err
+		}
+		invariant.Check(got.RowsIn == rows, "%d rows were read of tables in which %d are alive", got.RowsIn, rows)
+		metas, err := out.EndRun()
+		if err != nil {
+			return merged{}, err
+		}
+		res.parts = append(res.parts, metas)
+		res.dropped += got.TombstonesDropped
+	}
+	res.remap = remap.Finish()
+	res.marks, res.marked = r.vectors()
+	res.resolved = r.resolved
+	return res, nil
+}
+
+// mergeInputs gives an iterator for each run and the number of live rows in all. The
+// block cache stays as it is.
+func (s *Store) mergeInputs(runs []layer, remap *sstable.RemapBuilder) (inputs []iterator.Iterator, rows uint64) {
+	for _, l := range runs {
+		var tables []compaction.RunTable
+		for _, t := range l.run.Tables {
+			dead := l.dead[t].get()
+			if dead != nil {
+				rows -= dead.Count()
+			}
+			rows += t.Meta.Rows
+			if l.dead[t].whole() {
+				remap.From(t.Meta.ID, t.Meta.Rows) // there is nothing to be read
+				continue
+			}
+			tables = append(tables, compaction.RunTable{Meta: &t.Meta, Open: func() (*sstable.Iter, error) {
+				reader, err := s.tables.Reader(&t.Meta)
+				if err != nil {
+					return nil, err
+				}
+				return reader.NewUncachedIter(dead), nil
+			}})
+		}
+		inputs = append(inputs, compaction.NewRunIter(tables, remap))
+	}
+	return inputs, rows
+}
+
+// Vectors are carried over and swept so many at a time, so that a swap under a
+// hundred thousand holders keeps no writer waiting.
+const holdersAtOnce = 64
+
+// replace puts the new run into the tree. Where many nodes mark rows of the consumed
+// tables, their marks are carried over in slices before the swap and swept in slices
+// after it.
+func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.FileNum]bool, err error) {
+	used = map[ids.FileNum]bool{}
+	r := s.prepare(c, w, res, used)
+	if r == nil {
+		return used, nil
+	}
+	for s.stage(c, r) {
+	}
+	err = s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
+		if !c.Wanted() {
+			s.counter.discarded.Add(1)
+			s.mu.tree.Abandon(r)
+			return
+		}
+		s.countMergeLocked(c, w, res)
+		s.mu.tree.Install(r, res.marks)
+	})
+	for s.sweep(r) {
+	}
+	return used, err
+}
+
+// prepare makes the new run known to the tree, unless nobody wants it any more.
+func (s *Store) prepare(c *forktree.Claim, w *work, res *merged, used map[ids.FileNum]bool) *forktree.Replacement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.Wanted() {
+		s.counter.discarded.Add(1)
+		s.unclaimLocked(c)
+		return nil
+	}
+	t := s.mu.tree
+	var tables []*forktree.Table
+	parts := res.parts
+	for _, p := range w.parts {
+		if p.kept != nil {
+			tables = append(tables, p.kept)
+			continue
+		}
+		tables = append(tables, t.NewTables(parts[0])...)
+		for _, m := range parts[0] {
+			used[m.File] = true
+		}
+		parts = parts[1:]
+	}
+	return t.Replace(c, t.RunOf(tables), w.consumed, res.remap)
+}
+
+// stage carries some vectors over and tells whether it is worth doing more of them
+// before the install.
+func (s *Store) stage(c *forktree.Claim, r *forktree.Replacement) (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Todo() <= holdersAtOnce || !c.Wanted() {
+		return false
+	}
+	s.mu.tree.Stage(r, holdersAtOnce)
+	s.counter.vectorsStaged.Add(holdersAtOnce)
+	s.publishLocked()
+	return true
+}
+
+// sweep takes some vectors away that say nothing any more.
+func (s *Store) sweep(r *forktree.Replacement) (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Staged() == 0 {
+		return false
+	}
+	more = s.mu.tree.Sweep(r, holdersAtOnce)
+	s.publishLocked()
+	return more
+}
+
+func (s *Store) countMergeLocked(c *forktree.Claim, w *work, res *merged) {
+	for _, n := range c.Range[1:] {
+		if n.Holders() > 1 {
+			s.counter.sharedMerges.Add(1)
+			break
+		}
+	}
+	for _, metas := range res.parts {
+		for _, m := range metas {
+			s.counter.bytesMerged.Add(m.Length)
+		}
+	}
+	s.counter.merges.Add(1)
+	s.counter.tombstonesDropped.Add(res.dropped)
+	s.counter.rowsMarked.Add(res.marked)
+	s.counter.tombstonesResolved.Add(res.resolved)
+}

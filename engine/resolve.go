@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/sstable"
+)
+
+// resolver turns what a job's node deletes into marks on the rows of older tables,
+// so that no tombstone is written for it. One goroutine uses it, with keys that
+// rise.
+//
+// What it marks holds for the tables as they were when the job began; if one is
+// replaced meanwhile, the tree carries the marks over when the job installs them.
+//
+// A key's row is marked in every older table that has one, also where something
+// hides it now: a merge may leave out what hides it, because of the very row that is
+// marked here.
+type resolver struct {
+	below  *view
+	budget int64 // bytes of blocks that may still be read from disk
+	own    *memtable.Memtable
+
+	marks   map[*forktree.Table]*roaring.Bitmap
+	finders []finder // by layer of below
+	found   []foundRow
+
+	resolved uint64 // tombstones that became marks
+}
+
+// finder looks keys up in the table of a layer that it came to last.
+type finder struct {
+	table *forktree.Table
+	*sstable.Finder
+}
+
+type foundRow struct {
+	table   *forktree.Table
+	ordinal uint64
+}
+
+// newResolver makes a resolver for a node over below. own is the memtable that is
+// being flushed, nil for a merge.
+func newResolver(below *view, budget int64, own *memtable.Memtable) *resolver {
+	return &resolver{
+		below: below, budget: budget, own: own,
+		marks: map[*forktree.Table]*roaring.Bitmap{}, finders: make([]finder, len(below.layers)),
+	}
+}
+
+// gone tells whether a tombstone of key need not be written: nothing older has the
+// key, or all that has it is marked now. If a node that is still in memory has the
+// key, or finding its rows costs more than the budget, it must be. Neither is there
+// an answer in a table that cannot be read: its error is for those who read it, not
+// for a job that other forks wait for.
+func (r *resolver) gone(key []byte) (bool, error) {
+	if r.own != nil && r.own.Covered(key, memtable.MaxLSN) {
+		return true, nil // deleteRanges has marked all there is
+	}
+	r.found = r.found[:0]
+	for i, l := range r.below.layers {
+		if l.mem != nil {
+			_, kind, ok := l.mem.Get(key, memtable.MaxLSN)
+			switch {
+			case !ok && !l.mem.Covered(key, memtable.MaxLSN):
+				continue
+			case ok && kind == iterator.Set || len(r.found) > 0:
+				return false, nil
+			}
+			return true, nil // it is deleted below already, by the node that will see to its rows
+		}
+		t := l.run.Find(key)
+		if t == nil || l.dead[t].whole() {
+			continue
+		}
+		ordinal, kind, ok, err := r.find(i, t, key)
+		switch {
+		case err != nil:
+			return false, nil
+		case !ok || l.dead[t].get().Contains(ordinal):
+			continue
+		case kind == iterator.Tombstone && len(r.found) == 0:
+			return true, nil // as above
+		}
+		r.found = append(r.found, foundRow{t, ordinal})
+	}
+	if len(r.found) > 0 {
+		r.resolved++
+	}
+	for _, f := range r.found {
+		r.bitmap(f.table).Add(uint32(f.ordinal))
+	}
+	return true, nil
+}
+
+func (r *resolver) find(layer int, t *forktree.Table, key []byte) (ordinal uint64, kind iterator.Kind, ok bool, err error) {
+	f := &r.finders[layer]
+	if f.table != t {
+		reader, err := r.below.s.tables.Reader(&t.Meta)
+		if err != nil {
+			return 0, 0, false, err
+		}
+		*f = finder{t, reader.NewFinder()}
+	}
+	return f.Find(key, &r.budget)
+}
+
+func (r *resolver) bitmap(t *forktree.Table) *roaring.Bitmap {
+	b := r.marks[t]
+	if b == nil {
+		b = roaring.New()
+		r.marks[t] = b
+	}
+	return b
+}
+
+// errRanges is why a node with range deletes stays in memory: it has no other form
+// than marks.
+var errRanges = errors.New("the rows that a range delete covers cannot be found")
+
+// deleteRanges marks the rows of all older tables that the spans cover, which are
+// sorted and disjoint. At most two blocks are read for each span and table, and none
+// if the span covers the table. All that is below must be in tables.
+func (r *resolver) deleteRanges(spans []iterator.Span) error {
+	for _, l := range r.below.layers {
+		invariant.Check(l.mem == nil, "a node with range deletes is flushed before an older one")
+		for _, span := range spans {
+			if err := r.deleteRange(l, span); err != nil {
+				return fmt.Errorf("%w: %w", errRanges, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *resolver) deleteRange(l layer, span iterator.Span) error {
+	tables := l.run.Tables
+	first := sort.Search(len(tables), func(i int) bool { return bytes.Compare(tables[i].Meta.Largest, span.Lo) >= 0 })
+	for _, t := range tables[first:] {
+		if span.Hi != nil && bytes.Compare(t.Meta.Smallest, span.Hi) >= 0 {
+			break
+		}
+		if l.dead[t].whole() {
+			continue
+		}
+		from, to := uint64(0), t.Meta.Rows
+		var err error
+		if bytes.Compare(t.Meta.Smallest, span.Lo) < 0 {
+			if from, err = r.ordinalGE(t, span.Lo); err != nil {
+				return err
+			}
+		}
+		if span.Hi != nil && bytes.Compare(t.Meta.Largest, span.Hi) >= 0 {
+			if to, err = r.ordinalGE(t, span.Hi); err != nil {
+				return err
+			}
+		}
+		if from < to {
+			r.bitmap(t).AddRange(from, to)
+		}
+	}
+	return nil
+}
+
+func (r *resolver) ordinalGE(t *forktree.Table, key []byte) (uint64, error) {
+	reader, err := r.below.s.tables.Reader(&t.Meta)
+	if err != nil {
+		return 0, r.below.s.blame(err)
+	}
+	n, err := reader.OrdinalGE(key)
+	return n, r.below.s.blame(err)
+}
+
+// vectors gives all that was marked and was not dead before, by table, and the
+// number of rows.
+func (r *resolver) vectors() (out []forktree.TableMarks, rows uint64) {
+	for _, l := range r.below.layers {
+		for t, dead := range l.dead {
+			if b := r.marks[t]; b != nil {
+				for _, v := range dead.vectors {
+					b.AndNot(v.Bitmap())
+				}
+			}
+		}
+	}
+	for t, b := range r.marks {
+		if n := b.GetCardinality(); n > 0 {
+			out = append(out, forktree.TableMarks{Table: t, Vector: sstable.NewVector(t.Meta.Rows, b)})
+			rows += n
+		}
+	}
+	slices.SortFunc(out, func(a, b forktree.TableMarks) int { return cmp.Compare(a.Table.Meta.ID, b.Table.Meta.ID) })
+	return out, rows
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/tinedb/tine/forktree"
@@ -23,9 +24,10 @@ type Batch struct {
 }
 
 type batchPart struct {
-	fork  *Fork
-	count uint32
-	ops   []byte
+	fork   *Fork
+	count  uint32
+	ranges uint32 // how many of the operations are range deletes
+	ops    []byte
 }
 
 // opOverhead is a bound on what one operation takes in a batch beside its key
@@ -42,13 +44,22 @@ func (b *Batch) Set(f *Fork, key, value []byte) { b.add(f, iterator.Set, key, va
 // Delete adds "key has no value in f". The key need not exist.
 func (b *Batch) Delete(f *Fork, key []byte) { b.add(f, iterator.Tombstone, key, nil) }
 
-// DeleteRange is not supported yet: Commit will return ErrUnsupported.
-func (b *Batch) DeleteRange(_ *Fork, lo, hi []byte) {
-	if err := (Range{lo, hi}).check(); err != nil {
-		b.fail(err)
+// DeleteRange adds "no key in [lo, hi) has a value in f"; a nil bound is open. What
+// the batch sets in the range before is deleted, what it sets later stays. It costs
+// the same whatever lies in the range, and reads nothing of it. Bounds may be as
+// long as keys.
+func (b *Batch) DeleteRange(f *Fork, lo, hi []byte) {
+	if !b.accepts(f) {
 		return
 	}
-	b.fail(fmt.Errorf("delete range: %w", ErrUnsupported))
+	if err := (Range{lo, hi}).checkBounds(); err != nil {
+		b.fail(fmt.Errorf("delete range: %w", err))
+		return
+	}
+	if hi != nil && bytes.Compare(lo, hi) >= 0 {
+		return // no key is in it; and an empty bound in the log is an open one
+	}
+	b.put(f, iterator.RangeDelete, lo, hi)
 }
 
 // Len is the number of writes in the batch.
@@ -62,7 +73,7 @@ func (b *Batch) Reset() {
 	for i := range b.parts {
 		b.parts[i].fork = nil
 		b.parts[i].ops = b.parts[i].ops[:0]
-		b.parts[i].count = 0
+		b.parts[i].count, b.parts[i].ranges = 0, 0
 	}
 	b.parts = b.parts[:0]
 	b.bytes, b.count, b.err = 0, 0, nil
@@ -74,12 +85,16 @@ func (b *Batch) fail(err error) {
 	}
 }
 
-func (b *Batch) add(f *Fork, kind iterator.Kind, key, value []byte) {
-	if b.err != nil {
-		return
-	}
-	if f == nil || f.s != b.s {
+// accepts tells whether the batch may be added to, for f.
+func (b *Batch) accepts(f *Fork) bool {
+	if b.err == nil && (f == nil || f.s != b.s) {
 		b.fail(fmt.Errorf("batch: the fork belongs to another store"))
+	}
+	return b.err == nil
+}
+
+func (b *Batch) add(f *Fork, kind iterator.Kind, key, value []byte) {
+	if !b.accepts(f) {
 		return
 	}
 	if err := checkKey(key); err != nil {
@@ -90,6 +105,11 @@ func (b *Batch) add(f *Fork, kind iterator.Kind, key, value []byte) {
 		b.fail(err)
 		return
 	}
+	b.put(f, kind, key, value)
+}
+
+// put adds an operation that has been checked.
+func (b *Batch) put(f *Fork, kind iterator.Kind, key, value []byte) {
 	size := len(key) + len(value) + opOverhead
 	if b.bytes+size > MaxBatchBytes {
 		b.fail(fmt.Errorf("%w: batch of more than %d bytes", ErrLimit, MaxBatchBytes))
@@ -98,6 +118,9 @@ func (b *Batch) add(f *Fork, kind iterator.Kind, key, value []byte) {
 	p := b.part(f)
 	p.ops = wal.AppendOp(p.ops, kind, key, value)
 	p.count++
+	if kind == iterator.RangeDelete {
+		p.ranges++
+	}
 	b.bytes += size
 	b.count++
 }
@@ -141,7 +164,8 @@ func (b *Batch) Commit(opts ...WriteOption) error {
 
 // commit is the life of one write:
 //
-//  1. wait if too much is unflushed, and make room in the log (no lock held);
+//  1. wait if too much is unflushed, freeze memtables that a range delete empties,
+//     and make room in the log (no lock held);
 //  2. under the lock: check that every fork is alive, take the LSN, name the
 //     memtables in the record, give the record its place in the log's buffer, put
 //     the rows into the memtables, publish the LSN to readers;
@@ -151,6 +175,9 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 		return fmt.Errorf("write: %w", err)
 	}
 	if err := s.throttle(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	if err := s.freezeForRanges(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	records := make([]wal.BatchPart, len(parts))
@@ -190,14 +217,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 func (s *Store) applyLocked(f *forktree.Fork, lsn ids.LSN, ops []byte) error {
 	m := s.memtableLocked(f, lsn)
 	before := m.Bytes()
-	r := wal.NewOpReader(ops)
-	for {
-		kind, key, value, ok := r.Next()
-		if !ok {
-			break
-		}
-		m.Add(lsn, key, kind, value)
-	}
+	err := applyOps(m, lsn, ops)
 	s.mu.activeBytes += m.Bytes() - before
-	return r.Err()
+	return err
 }

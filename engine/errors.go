@@ -32,8 +32,6 @@ var (
 	ErrInvalidName = errors.New("invalid name")
 	// ErrInvalidRange: a range's lower bound is above its upper bound.
 	ErrInvalidRange = errors.New("invalid range")
-	// ErrUnsupported: this version of the store cannot do that yet.
-	ErrUnsupported = errors.New("not supported yet")
 	// ErrNotStore: the directory holds something, but no store.
 	ErrNotStore = errors.New("not a store")
 	// ErrLocked: another process, or another Store, has the directory open.

@@ -49,6 +49,13 @@ func (s *recordScript) next() (wal.Kind, []byte) {
 		p := wal.BatchPart{Fork: ids.ForkID(s.id()), Memtable: ids.NodeID(s.id()), Count: 2}
 		p.Ops = wal.AppendOp(nil, iterator.Set, []byte{s.byte()}, []byte("hostile"))
 		p.Ops = wal.AppendOp(p.Ops, iterator.Tombstone, []byte("gone")[:s.byte()%5], nil)
+		if lo, hi := s.byte(), s.byte(); lo < hi {
+			p.Ops = wal.AppendOp(p.Ops, iterator.RangeDelete, []byte{lo}, []byte{hi})
+			p.Count++
+		} else if lo == 255 {
+			p.Ops = wal.AppendOp(p.Ops, iterator.RangeDelete, nil, nil)
+			p.Count++
+		}
 		return kind, wal.AppendBatch(nil, []wal.BatchPart{p})
 	case wal.KindFork:
 		return kind, wal.Fork{

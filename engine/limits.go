@@ -62,3 +62,13 @@ func (r Range) check() error {
 	}
 	return nil
 }
+
+// checkBounds is check, for bounds that are written down.
+func (r Range) checkBounds() error {
+	for _, bound := range [][]byte{r.Lower, r.Upper} {
+		if len(bound) > MaxKeyBytes {
+			return fmt.Errorf("%w: bound of %d bytes, at most %d are allowed", ErrLimit, len(bound), MaxKeyBytes)
+		}
+	}
+	return r.check()
+}

@@ -78,16 +78,7 @@ func (r *replay) batch(rec wal.Record) error {
 			m = forktree.Memtable{Mem: memtable.New(), Low: rec.LSN}
 			r.mems[p.Memtable] = m
 		}
-		mem := m.Mem.(*memtable.Memtable)
-		ops := wal.NewOpReader(p.Ops)
-		for {
-			kind, key, value, ok := ops.Next()
-			if !ok {
-				break
-			}
-			mem.Add(rec.LSN, key, kind, value)
-		}
-		if err := ops.Err(); err != nil {
+		if err := applyOps(m.Mem.(*memtable.Memtable), rec.LSN, p.Ops); err != nil {
 			return err
 		}
 	}

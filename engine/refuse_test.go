@@ -83,8 +83,12 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		}), engine.ErrLimit},
 		{"a batch with one bad key", batch(func(b *engine.Batch) { b.Set(f, []byte("ok"), nil); b.Set(f, bigKey, nil) }), engine.ErrLimit},
 		{"a range that is reversed", second(f.NewIter(engine.Range{Lower: []byte("b"), Upper: []byte("a")})), engine.ErrInvalidRange},
-		{"a range delete", f.DeleteRange([]byte("a"), []byte("b")), engine.ErrUnsupported},
 		{"a reversed range delete", f.DeleteRange([]byte("b"), []byte("a")), engine.ErrInvalidRange},
+		{"a range delete up to an empty bound", f.DeleteRange([]byte("b"), []byte{}), engine.ErrInvalidRange},
+		{"a range delete with a bound that is too long", f.DeleteRange(bigKey, nil), engine.ErrLimit},
+		{"a range delete with an upper bound that is too long", f.DeleteRange(nil, bigKey), engine.ErrLimit},
+		{"a range delete in a dropped fork", dropped.DeleteRange(nil, nil), engine.ErrForkNotFound},
+		{"a batch with one bad range", batch(func(b *engine.Batch) { b.Set(f, []byte("half"), nil); b.DeleteRange(f, []byte("b"), []byte("a")) }), engine.ErrInvalidRange},
 		{"a write to a dropped fork", dropped.Set([]byte("k"), nil), engine.ErrForkNotFound},
 		{"a read of a dropped fork", second(dropped.Get([]byte("k"))), engine.ErrForkNotFound},
 		{"a fork of a dropped fork", second(dropped.Fork("x")), engine.ErrForkNotFound},
@@ -104,6 +108,9 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 	}
 	require.ErrorContains(t, f.Reset(foreign), "another store")
 	require.ErrorContains(t, batch(func(b *engine.Batch) { b.Set(foreign, []byte("k"), nil) }), "another store")
+	require.ErrorContains(t, batch(func(b *engine.Batch) { b.DeleteRange(foreign, nil, nil) }), "another store")
+	require.NoError(t, f.DeleteRange([]byte("a"), []byte("a")), "a range without keys is no mistake, and no write")
+	require.NoError(t, f.DeleteRange(nil, []byte{}))
 	require.Equal(t, lsn, s.Stats().LastLSN, "a refused operation wrote a record")
 	_, err = f.Get([]byte("half"))
 	require.ErrorIs(t, err, engine.ErrNotFound)

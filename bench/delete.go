@@ -6,6 +6,7 @@ import "fmt"
 type deleteSizes struct {
 	rows        int // in the prepared store
 	queueOps    int // inserts and deletes of the queue
+	queueSeeks  int // of its head, spread over them
 	coldDeletes int
 	reads       int // gets of one measurement
 }
@@ -14,9 +15,9 @@ type deleteSizes struct {
 // to Pebble. In all cases but the queue an old state is kept alive (a fork here, a
 // snapshot there), so that nothing that was deleted may really go.
 func deleteSuite(cfg config, out *figures) error {
-	n := deleteSizes{rows: 4_000_000, queueOps: 10_000_000, coldDeletes: 1_000_000, reads: 200_000}
+	n := deleteSizes{rows: 4_000_000, queueOps: 10_000_000, queueSeeks: 500, coldDeletes: 1_000_000, reads: 100_000}
 	if cfg.quick {
-		n = deleteSizes{rows: 400_000, queueOps: 500_000, coldDeletes: 50_000, reads: 20_000}
+		n = deleteSizes{rows: 400_000, queueOps: 500_000, queueSeeks: 100, coldDeletes: 50_000, reads: 20_000}
 	}
 	stores, err := prepare(cfg, n.rows)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 const (
 	queueLength = 10_000 // rows waiting in the queue at any time
-	queueSeek   = 5_000  // operations from one seek to the next
 	queueTenths = 10
 )
 
@@ -23,14 +22,8 @@ func queueOldFork(p peer, r *result, n deleteSizes) error { return runQueue(p, r
 
 func runQueue(p peer, r *result, n deleteSizes, keepOld bool) error {
 	q := queueState{p: p}
-	for range 1024 {
-		q.values = append(q.values, value(nil, len(q.values), "queue"))
-	}
-	for q.tail < queueLength {
-		q.insert(100)
-		if err := p.commit(); err != nil {
-			return err
-		}
+	if err := q.fill(); err != nil {
+		return err
 	}
 	if keepOld {
 		if err := p.keepOld(); err != nil {
@@ -39,23 +32,18 @@ func runQueue(p peer, r *result, n deleteSizes, keepOld bool) error {
 	}
 	tenths := make([][]float64, queueTenths)
 	seconds := 0.0
-	for done := 0; done < n.queueOps; {
+	for i := range n.queueSeeks {
 		c := startClock()
-		for range queueSeek / 200 {
-			q.insert(100)
-			q.remove(100)
-			if err := p.commit(); err != nil {
-				return err
-			}
+		if err := q.pass(n.queueOps / n.queueSeeks / 2); err != nil {
+			return err
 		}
-		done += queueSeek
 		seconds += c.lap()
 		took, err := q.seekHead()
 		if err != nil {
 			return err
 		}
-		i := min(queueTenths-1, (done-1)*queueTenths/n.queueOps)
-		tenths[i] = append(tenths[i], took*1e6)
+		tenth := i * queueTenths / n.queueSeeks
+		tenths[tenth] = append(tenths[tenth], took*1e6)
 	}
 	r.cost("operation", "ns/op", seconds*1e9/float64(n.queueOps))
 	noteSeeks(r, tenths)
@@ -97,18 +85,34 @@ func (q *queueState) key(i int) []byte {
 	return q.k
 }
 
-func (q *queueState) insert(rows int) {
-	for range rows {
-		q.p.set(q.key(q.tail), q.values[q.tail%len(q.values)])
-		q.tail++
+// fill brings the queue to its length.
+func (q *queueState) fill() error {
+	for range 1024 {
+		q.values = append(q.values, value(nil, len(q.values), "queue"))
 	}
+	return inBatches(q.p, queueLength, func(int) { q.insert() })
 }
 
-func (q *queueState) remove(rows int) {
-	for range rows {
-		q.p.del(q.key(q.head))
-		q.head++
+// pass lets a number of rows in at the tail and as many out at the head, in small
+// batches.
+func (q *queueState) pass(rows int) error {
+	const batch = 100
+	for done := 0; done < rows; done += batch {
+		for range batch {
+			q.insert()
+			q.p.del(q.key(q.head))
+			q.head++
+		}
+		if err := q.p.commit(); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (q *queueState) insert() {
+	q.p.set(q.key(q.tail), q.values[q.tail%len(q.values)])
+	q.tail++
 }
 
 // seekHead gives the seconds that it takes to find the head.

@@ -171,7 +171,10 @@ func (it *Iter) wholeBlockDead(number int) bool {
 // ahead moves to row of block number, or the first live one behind it.
 func (it *Iter) ahead(number, row int) bool {
 	if it.dead != nil && number < len(it.r.index.entries) {
-		return it.standOn(it.dead.NextLive(it.r.index.entries[number].ordinal + uint64(row)))
+		ordinal := it.r.index.entries[number].ordinal + uint64(row)
+		if live := it.dead.NextLive(ordinal); live != ordinal {
+			return it.standOn(live)
+		}
 	}
 	return it.enter(number) && it.stand(row)
 }
@@ -186,15 +189,18 @@ func (it *Iter) back(number int) bool {
 
 // backTo moves to row of block number, or the last live one before it.
 func (it *Iter) backTo(number, row int) bool {
-	if it.dead == nil {
-		return it.enter(number) && it.stand(row)
+	if it.dead != nil {
+		ordinal := it.r.index.entries[number].ordinal + uint64(row)
+		live, ok := it.dead.PrevLive(ordinal)
+		if !ok {
+			it.valid = false
+			return false
+		}
+		if live != ordinal {
+			return it.standOn(live)
+		}
 	}
-	live, ok := it.dead.PrevLive(it.r.index.entries[number].ordinal + uint64(row))
-	if !ok {
-		it.valid = false
-		return false
-	}
-	return it.standOn(live)
+	return it.enter(number) && it.stand(row)
 }
 
 // standOn moves to the row of that number, which is alive if it is there.

@@ -3,6 +3,7 @@ package sstable
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
@@ -14,6 +15,9 @@ const (
 	MaxKeyBytes = 64 << 10
 	// MaxValueBytes is the longest value that a table holds.
 	MaxValueBytes = 64 << 20
+	// MaxRows is the most rows that a table has: a row's number and a count of
+	// rows fit into 32 bits.
+	MaxRows = math.MaxUint32
 	// MaxBlockBytes is the largest target size of a block. Only a block of one
 	// row may be larger.
 	MaxBlockBytes = 1 << 20

@@ -71,7 +71,7 @@ func decodeProperties(payload []byte) (Properties, error) {
 	switch {
 	case len(rest) != 0:
 		return p, fmt.Errorf("properties with %d bytes left over", len(rest))
-	case p.Rows == 0 || p.Tombstones > p.Rows || p.Blocks == 0 || p.Blocks > p.Rows:
+	case p.Rows == 0 || p.Rows > MaxRows || p.Tombstones > p.Rows || p.Blocks == 0 || p.Blocks > p.Rows:
 		return p, fmt.Errorf("properties with %d rows, %d tombstones, %d blocks", p.Rows, p.Tombstones, p.Blocks)
 	case p.BlockBytes == 0 || p.BlockBytes > MaxBlockBytes:
 		return p, fmt.Errorf("properties with blocks of %d bytes", p.BlockBytes)

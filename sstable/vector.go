@@ -2,15 +2,11 @@ package sstable
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/tinedb/tine/internal/invariant"
 )
-
-// MaxRows is the most rows that a table has: a row's number fits into 32 bits.
-const MaxRows = math.MaxUint32
 
 // Vector is the set of rows of one table that are dead for somebody: a deletion
 // vector. It does not know for whom, nor which table it is. It is immutable and
@@ -49,13 +45,34 @@ func WholeVector(rows uint64) *Vector {
 	return &Vector{rows: uint32(rows), dead: uint32(rows)}
 }
 
-// packBitmap gives b in its stored form, as small as roaring makes it.
+// packBitmap gives b, which is over rows rows, in its stored form.
 func packBitmap(rows uint64, b *roaring.Bitmap) []byte {
-	b = b.Clone()
-	b.RunOptimize()
+	containers := (rows + 1<<16 - 1) >> 16
+	if fewRuns(b, maxRunsPerContainer*containers) {
+		b = b.Clone()
+		b.RunOptimize()
+	} else {
+		b = roaring.FromDense(b.ToDense(), false)
+	}
 	packed, err := b.ToBytes()
 	invariant.Check(err == nil, "bitmap cannot be written to memory: %v", err)
 	return bytes.Clone(packed) // without the room that a buffer leaves behind
+}
+
+// maxRunsPerContainer is how many stretches of dead rows there may be, for every
+// 65536 rows, for runs to be used where they are smaller. Checking runs when they
+// come back from disk takes time quadratic in their number: with 2047 of them,
+// the most that can be smaller, 6 ms for 8 KiB.
+const maxRunsPerContainer = 256
+
+func fewRuns(b *roaring.Bitmap, most uint64) bool {
+	runs := uint64(0)
+	for range b.Ranges() {
+		if runs++; runs > most {
+			return false
+		}
+	}
+	return true
 }
 
 // Rows is the number of rows of the table, dead or alive.

@@ -107,6 +107,9 @@ func decodeVector(b []byte) (node ids.NodeID, table ids.TableID, v *Vector, rest
 // checkBitmap tells what is wrong with a bitmap of which the header states dead
 // of rows rows.
 func checkBitmap(packed []byte, rows, dead uint32) error {
+	if err := checkBitmapLayout(packed, rows, dead); err != nil {
+		return err
+	}
 	b := roaring.New()
 	n, err := b.ReadFrom(bytes.NewReader(packed))
 	if err != nil {

@@ -110,6 +110,8 @@ func (w *Writer) check(key []byte, kind iterator.Kind, value []byte) error {
 		return fmt.Errorf("unknown kind %d", kind)
 	case kind == iterator.Tombstone && len(value) > 0:
 		return fmt.Errorf("tombstone with a value of %d bytes", len(value))
+	case w.meta.Rows == MaxRows:
+		return fmt.Errorf("a table has %d rows at most", uint64(MaxRows))
 	case w.meta.Rows > 0 && bytes.Compare(key, w.last) <= 0:
 		return fmt.Errorf("key %q does not come after %q", key, w.last)
 	}

@@ -16,7 +16,7 @@ import (
 const dir = "store"
 
 // newFS makes an empty store directory that a power loss does not take away.
-func newFS(t *testing.T) *crashfs.FS {
+func newFS(t testing.TB) *crashfs.FS {
 	fsys := crashfs.New()
 	require.NoError(t, fsys.MkdirAll(dir))
 	require.NoError(t, fsys.SyncDir("."))

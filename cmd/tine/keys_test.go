@@ -32,6 +32,54 @@ func TestPutGetDel(t *testing.T) {
 	require.Equal(t, "value of a/2", ok(t, in(dir, "get", "a/2")...))
 }
 
+func TestDelOfRangesAndPrefixes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+		left string
+	}{
+		{"the first key is in it, the end is not", []string{"--range", "a/1", "a/2"}, "a/2 b/1"},
+		{"between keys", []string{"--range", "a/11", "b"}, "a/1 b/1"},
+		{"open below", []string{"--range", "", "a/2"}, "a/2 b/1"},
+		{"open above", []string{"--range", "a/2", ""}, "a/1"},
+		{"everything", []string{"--range", "", ""}, ""},
+		{"an empty range", []string{"--range", "a/2", "a/2"}, "a/1 a/2 b/1"},
+		{"flags behind the bounds", []string{"a/1", "a/2", "--range"}, "a/2 b/1"},
+		{"a prefix", []string{"--prefix", "a/"}, "b/1"},
+		{"a prefix that is a key", []string{"--prefix", "a/1"}, "a/2 b/1"},
+		{"a prefix that no key has", []string{"--prefix", "c"}, "a/1 a/2 b/1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := newStore(t)
+			ok(t, in(dir, "fork", "create", "side")...)
+			require.Empty(t, ok(t, in(dir, append([]string{"del", "--fork", "side"}, c.args...)...)...))
+			got := ok(t, in(dir, "scan", "--keys-only", "--fork", "side")...)
+			require.Equal(t, c.left, strings.Join(strings.Fields(got), " "))
+			got = ok(t, in(dir, "scan", "--keys-only")...)
+			require.Equal(t, "a/1 a/2 b/1", strings.Join(strings.Fields(got), " "), "another fork")
+		})
+	}
+	dir := newStore(t)
+	require.JSONEq(t, `{"fork":"main","from":"a/1","to":"a/2"}`, ok(t, in(dir, "--json", "del", "--range", "a/1", "a/2")...))
+	require.JSONEq(t, `{"fork":"main","to":"a"}`, ok(t, in(dir, "--json", "del", "--range", "", "a")...))
+	require.JSONEq(t, `{"fork":"main","from":"b","to":"c"}`, ok(t, in(dir, "--json", "del", "--prefix", "b")...))
+	require.JSONEq(t, `{"fork":"main","keys":2}`, ok(t, in(dir, "--json", "del", "x", "y")...))
+	require.JSONEq(t, `{"fork":"main","from_hex":"ff"}`, ok(t, in(dir, "--json", "--hex", "del", "--prefix", "ff")...), "nothing is above it but the end")
+	require.Equal(t, "a/2\n", ok(t, in(dir, "scan", "--keys-only")...))
+
+	fails(t, exitUsage, in(dir, "del"), "takes at least one key", "--range LO HI")
+	fails(t, exitUsage, in(dir, "del", "--range", "a"), "takes two bounds", "got 1")
+	fails(t, exitUsage, in(dir, "del", "--range", "a", "b", "c"), "takes two bounds", "got 3")
+	fails(t, exitUsage, in(dir, "del", "--range", "b", "a"), `"b" is above`, `"a"`)
+	fails(t, exitUsage, in(dir, "del", "--prefix", "a", "a/2"), "no keys beside --prefix")
+	fails(t, exitUsage, in(dir, "del", "--prefix", ""), "prefix is empty")
+	fails(t, exitUsage, in(dir, "del", "--prefix", "a", "--range", "a", "b"), "choose one")
+	fails(t, exitUsage, in(dir, "--hex", "del", "--prefix", "x"), "not hexadecimal")
+	fails(t, exitUsage, in(dir, "del", "--range", "", strings.Repeat("k", engine.MaxKeyBytes+1)), "65537 bytes")
+	fails(t, exitNotFound, in(dir, "del", "--fork", "nobody", "--range", "", ""), "nobody")
+	require.Equal(t, "a/2\n", ok(t, in(dir, "scan", "--keys-only")...))
+}
+
 func TestHexIsReadAndPrinted(t *testing.T) {
 	dir := newStore(t)
 	ok(t, in(dir, "--hex", "put", "00ff", "deadbeef")...)

@@ -24,6 +24,7 @@ func TestWordsThatAreNotKnownGetASuggestion(t *testing.T) {
 		{"a flag with a value of another kind", []string{"scan", "--limit", "many"}, []string{"many"}},
 		{"too few arguments", []string{"get"}, []string{"takes one key", "usage: tine get KEY"}},
 		{"too many arguments", []string{"get", "a", "b"}, []string{"takes one key, but got 2"}},
+		{"a flag of del with a letter missing", []string{"del", "--rang", "a", "b"}, []string{"did you mean --range?"}},
 		{"an argument for a verb without", []string{"stats", "x"}, []string{"takes nothing"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { fails(t, exitUsage, in(dir, c.args...), c.text...) })

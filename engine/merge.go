@@ -235,11 +235,12 @@ func (s *Store) prepare(c *forktree.Claim, w *work, res *merged, used map[ids.Fi
 func (s *Store) stage(c *forktree.Claim, r *forktree.Replacement) (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.Todo() <= holdersAtOnce || !c.Wanted() {
+	few := s.opts.Schedule.Few(holdersAtOnce)
+	if r.Todo() <= few || !c.Wanted() {
 		return false
 	}
-	s.mu.tree.Stage(r, holdersAtOnce)
-	s.counter.vectorsStaged.Add(holdersAtOnce)
+	s.mu.tree.Stage(r, few)
+	s.counter.vectorsStaged.Add(uint64(few))
 	s.publishLocked()
 	return true
 }
@@ -251,7 +252,7 @@ func (s *Store) sweep(r *forktree.Replacement) (more bool) {
 	if r.Staged() == 0 {
 		return false
 	}
-	more = s.mu.tree.Sweep(r, holdersAtOnce)
+	more = s.mu.tree.Sweep(r, s.opts.Schedule.Few(holdersAtOnce))
 	s.publishLocked()
 	return more
 }

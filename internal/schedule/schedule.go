@@ -28,3 +28,13 @@ func (s *Schedule) RewriteBytes() int64 {
 	}
 	return s.rewriteBytes
 }
+
+// Few is how many of something are done in one step where many are done in several:
+// n, but one at a time in a store with a schedule, as tests would else never see
+// several steps.
+func (s *Schedule) Few(n int) int {
+	if s == nil {
+		return n
+	}
+	return 1
+}

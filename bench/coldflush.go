@@ -29,6 +29,7 @@ func coldFlush(p peer, r *result, n deleteSizes) error {
 	r.cost("bytes-written-per-delete", "bytes", each(written))
 	r.cost("table-bytes-flushed-per-delete", "bytes", each(flushed-flushed0))
 	r.cost("table-bytes-compacted-per-delete", "bytes", each(compacted-compacted0))
+	r.show("marks-or-tombstones", "rows", float64(p.hiding()))
 	if err := r.answer(p, "what is left", false, n.rows-len(rows)); err != nil {
 		return err
 	}

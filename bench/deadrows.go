@@ -9,9 +9,11 @@ import (
 	"slices"
 )
 
-// deadRows measures gets and scans of stores of which 0.01, 1, 10 and 50 % of the rows,
-// at random, were deleted while an old state is alive, when they are at rest, and the
-// same of a store where nothing was deleted. All stores of a comparison are open
+// deadRows measures gets and scans of stores of which 0.01, 1, 10, 45 and 50 % of the
+// rows, at random, were deleted while an old state is alive, when they are at rest, and
+// the same of a store where nothing was deleted. With 45 % the dead rows are still in
+// the tables that the old state reads too; from 50 % on, the store here has written
+// what is left to tables of its own (marks-or-tombstones tells). All stores of a comparison are open
 // together and take turns, so NAME/tine/vs-clean and NAME/pebble/vs-clean compare a cost
 // with the clean one of the same round.
 func deadRows(cfg config, out *figures, stores *prepared, n deleteSizes) error {
@@ -28,6 +30,7 @@ func deadRows(cfg config, out *figures, stores *prepared, n deleteSizes) error {
 		{"0.01-percent", n.rows / 10_000},
 		{"1-percent", n.rows / 100},
 		{"10-percent", n.rows / 10},
+		{"45-percent", n.rows / 20 * 9},
 		{"50-percent", n.rows / 2},
 	} {
 		if err := deadShare(cfg, out, stores, n, clean, order, share.name, share.dead); err != nil {
@@ -161,6 +164,7 @@ func (g *graves) measure(r *result, n deleteSizes, round int) error {
 			return err
 		}
 	}
+	r.show("marks-or-tombstones", "rows", float64(g.p.hiding()))
 	if round > 0 {
 		return nil // nothing changes from now on
 	}

@@ -32,6 +32,7 @@ func deleteSuite(cfg config, out *figures) error {
 			run  func(p peer, r *result, n deleteSizes) error
 		}{
 			{"delete/by-key", stores, deleteByKey},
+			{"delete/by-range", stores, deleteByRange},
 			{"delete/queue", nil, queue},
 			{"delete/queue-old-fork", nil, queueOldFork},
 			{"delete/cold-flush", &cold, coldFlush},

@@ -41,6 +41,7 @@ func deleteByKey(p peer, r *result, n deleteSizes) error {
 	if err := measureSeek(p, r, "first-seek", nil, first); err != nil {
 		return err
 	}
+	r.show("marks-or-tombstones", "rows", float64(p.hiding()))
 	if err := r.answer(p, "what is left", false, len(left)); err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ func deleteByRange(p peer, r *result, n deleteSizes) error {
 	if err := measureSeek(p, r, "first-seek", rangeLo, after); err != nil {
 		return err
 	}
+	r.show("marks-or-tombstones", "rows", float64(p.hiding()))
 	if err := r.answer(p, "what is left", false, left); err != nil {
 		return err
 	}

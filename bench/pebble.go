@@ -212,6 +212,8 @@ func (p *pebblePeer) wrote() (flushed, compacted uint64) {
 	return flushed, compacted
 }
 
+func (p *pebblePeer) hiding() uint64 { return p.db.Metrics().Keys.TombstoneCount }
+
 func (p *pebblePeer) close() error {
 	var errs []error
 	if p.point != nil {

@@ -36,5 +36,8 @@ type peer interface {
 	// wrote gives the bytes that flushes and compactions have written to tables, as
 	// the store counts them itself since it was opened.
 	wrote() (flushed, compacted uint64)
+	// hiding counts what hides rows that are still in tables: marks here (a row that
+	// the old state alone sees has one), tombstones there, by its own estimate.
+	hiding() uint64
 	close() error
 }

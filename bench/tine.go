@@ -109,4 +109,6 @@ func (p *tinePeer) wrote() (flushed, compacted uint64) {
 	return s.BytesFlushed, s.BytesMerged
 }
 
+func (p *tinePeer) hiding() uint64 { return p.store.Stats().MarkedRows }
+
 func (p *tinePeer) close() error { return p.store.Close() }

@@ -1,8 +1,11 @@
 // Package sstable reads and writes sorted tables: immutable, checksummed sets of
 // rows, each key at most once, that answer lookups and ordered walks.
 //
-// It is not a database: it knows no forks, no levels and no deletion of rows
-// other than the tombstone as a kind of row. It never syncs, names or unlinks a
+// It also has what deletes without tombstones are made of: vectors of dead rows,
+// readers that step over these, and remaps, which carry them through a merge.
+//
+// It is not a database: it knows no forks and no levels, and not whose vectors a
+// reader should go by. It never syncs, names or unlinks a
 // file; it writes to an io.Writer and reads byte ranges of files that others
 // made durable. FORMAT.md has every byte.
 //
@@ -20,8 +23,9 @@
 //     verified, the length is checked against the index, the bytes are
 //     decompressed, every offset in them is validated, and the cache takes the
 //     block, throwing others out.
-//  5. The row is found by a search over eight bytes per row; its value is
-//     appended to the caller's buffer.
+//  5. The row is found by a search over eight bytes per row. If rows of the table
+//     are dead for the caller, the row's number is looked up among them, and a
+//     dead row is not found. Its value is appended to the caller's buffer.
 //
 // # Files, in reading order
 //
@@ -34,9 +38,14 @@
 //	properties.go    counts and bounds
 //	footer.go        where the parts are; magic and version
 //	writer.go        rows in, table out
+//	vector.go        a set of dead rows
+//	vectorformat.go  its stored form
+//	vectorlayout.go  what a stored bitmap must look like
+//	dead.go          dead rows in the form that readers step over
 //	reader.go        open a table, find a row
 //	load.go          get one block from cache or disk
-//	iter.go          walk the rows
+//	iter.go          walk the live rows
+//	finder.go        find the numbers of many rows, within a budget
 //	cache.go         which blocks stay in memory
 //	descriptors.go   which files stay open
 //	tables.go        which tables stay open
@@ -44,4 +53,7 @@
 //	verify.go        read everything and check it
 //	verifyfile.go    the same for a file that nothing describes
 //	dump.go          a table as text
+//	ranked.go        a compact set that counts and picks its members
+//	remapbuilder.go  which row became which, noted during a merge
+//	remap.go         the same, to carry dead rows over
 package sstable

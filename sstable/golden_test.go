@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/internal/ids"
@@ -100,4 +101,41 @@ func TestReaderStillReadsTheGoldenFile(t *testing.T) {
 		require.NoError(t, Dump(&dumped, r, true))
 	}
 	require.Equal(t, string(golden(t, "v1.txt", dumped.Bytes())), dumped.String())
+}
+
+// goldenVectors are deletion vectors one behind the other, one for each form.
+func goldenVectors() []*Vector {
+	stretch, mixed := roaring.New(), roaring.New()
+	stretch.AddRange(100, 5000)
+	for i := range uint32(6000) {
+		mixed.Add(3 * i) // more than a list holds
+	}
+	mixed.AddRange(70_000, 90_000)
+	mixed.Add(150_000)
+	mixed.Add(200_000)
+	return []*Vector{
+		NewVector(1000, roaring.BitmapOf(3, 500)),
+		NewVector(10_000, stretch),
+		WholeVector(77),
+		NewVector(300_000, mixed),
+		NewVector(MaxRows, roaring.BitmapOf(0, MaxRows-1)),
+	}
+}
+
+func TestGoldenVectors(t *testing.T) {
+	var made []byte
+	for i, v := range goldenVectors() {
+		made = v.AppendTo(made, ids.NodeID(i+7), ids.TableID(i+100))
+	}
+	rest := golden(t, "v1.vectors", made)
+	require.Equal(t, made, rest)
+	for i, want := range goldenVectors() {
+		node, table, v, behind, err := DecodeVector(rest)
+		require.NoError(t, err)
+		require.Equal(t, ids.NodeID(i+7), node)
+		require.Equal(t, ids.TableID(i+100), table)
+		require.True(t, want.Equal(v))
+		rest = behind
+	}
+	require.Empty(t, rest)
 }

@@ -160,6 +160,7 @@ func TestManyRowsAreFrozenBeforeARangeDelete(t *testing.T) {
 		{"one more", rangeDeleteRows + 1, 0, rangeDeleteRows + 1, true},
 		{"many rows, few of them in the range", 5 * rangeDeleteRows, 100, 200, false},
 		{"many rows, just enough in the range", 5 * rangeDeleteRows, 100, 101 + rangeDeleteRows, true},
+		{"many rows, as many in the range as may be", 5 * rangeDeleteRows, 100, 100 + rangeDeleteRows, false},
 		{"an empty range over many rows", 5 * rangeDeleteRows, 100, 100, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

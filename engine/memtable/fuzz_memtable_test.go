@@ -96,3 +96,53 @@ func (o *heldIter) seek(t *testing.T, key []byte) {
 		require.True(t, bytes.Equal(o.rows[at].Key, o.it.Key()))
 	}
 }
+
+// FuzzRanges does a script of sets, deletes and range deletes to a memtable over an
+// older layer, and to a plain list; now and then what there is becomes the older of
+// two memtables that are merged in the end. A step is three bytes: what, and two
+// numbers of keys.
+func FuzzRanges(f *testing.F) {
+	f.Add([]byte{3, 2, 9, 0, 5, 0, 3, 4, 6, 1, 7, 0, 2, 0, 0, 3, 0, 12})
+	f.Add([]byte{3, 2, 4, 2, 0, 0, 3, 6, 8, 2, 0, 0, 3, 1, 11, 2, 0, 0, 3, 4, 6})
+	f.Add([]byte{3, 5, 6, 2, 0, 0, 3, 6, 9, 2, 0, 0, 3, 0, 5, 4, 0, 0, 3, 2, 3, 0, 2, 0})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		const keys = 16
+		if len(script) > 600 {
+			return
+		}
+		l, older := newLayered(keys), (*layered)(nil)
+		for ; len(script) >= 3; script = script[3:] {
+			a, b := int(script[1])%keys, int(script[2])%(keys+1)
+			switch script[0] % 8 {
+			case 0:
+				l.do(deed{kind: iterator.Set, lo: a, value: string(rune('a' + b))})
+			case 1:
+				l.do(deed{kind: iterator.Tombstone, lo: a})
+			case 2:
+				l.lsn++
+			case 4:
+				if older == nil {
+					older, l = l, newLayered(keys)
+					l.lsn = older.lsn + 1
+				}
+			default:
+				if a < b {
+					l.do(deed{kind: iterator.RangeDelete, lo: a, hi: b})
+				}
+			}
+		}
+		first := ids.LSN(0)
+		if older != nil {
+			first = older.lsn
+		}
+		for lsn := first; lsn <= l.lsn; lsn++ {
+			l.check(t, lsn)
+		}
+		if older != nil {
+			older.check(t, MaxLSN)
+			merged := &layered{m: Merge(l.m, older.m), keys: keys, done: slices.Concat(older.done, l.done)}
+			merged.check(t, MaxLSN)
+			checkStructure(t, merged.m)
+		}
+	})
+}

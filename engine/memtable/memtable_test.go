@@ -234,6 +234,16 @@ func TestMistakesOfTheEnginePanic(t *testing.T) {
 		"a value that is too long": func(m *Memtable) { m.Add(1, nil, iterator.Set, make([]byte, MaxValueBytes+1)) },
 		"a tombstone with a value": func(m *Memtable) { m.Add(1, nil, iterator.Tombstone, []byte("v")) },
 		"an Add to a merged one":   func(m *Memtable) { Merge(m, New()).Add(1, []byte("a"), iterator.Set, nil) },
+		"a row of another kind":    func(m *Memtable) { m.Add(1, []byte("a"), iterator.RangeDelete, []byte("b")) },
+		"a row below a range's LSN": func(m *Memtable) {
+			m.AddRange(2, []byte("x"), nil)
+			m.Add(1, []byte("a"), iterator.Set, nil)
+		},
+		"a range with an LSN that falls": func(m *Memtable) { m.Add(2, []byte("a"), iterator.Set, nil); m.AddRange(1, nil, nil) },
+		"a range without keys":           func(m *Memtable) { m.AddRange(1, []byte("a"), []byte("a")) },
+		"a range up to nothing":          func(m *Memtable) { m.AddRange(1, nil, []byte{}) },
+		"a range with a long bound":      func(m *Memtable) { m.AddRange(1, nil, make([]byte, MaxKeyBytes+1)) },
+		"a range in a merged one":        func(m *Memtable) { Merge(m, New()).AddRange(1, nil, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() { require.IsType(t, invariant.Violation(""), recover()) }()

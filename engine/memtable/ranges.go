@@ -214,11 +214,8 @@ func (m *Memtable) floorLocked(c chunks, key []byte) ref {
 	if found {
 		at++
 	}
-	if at == 0 {
-		if l = l.prev; l == nil {
-			return noRef
-		}
-		at = int(l.count)
+	if at == 0 { // in the first leaf: any other begins with its separator
+		return noRef
 	}
 	return l.refs[at-1]
 }

@@ -203,6 +203,7 @@ func TestRangesMerged(t *testing.T) {
 				other := &layered{m: Merge(Merge(c.m, b.m), a.m), keys: keys, done: all}
 				other.check(t, MaxLSN)
 				checkStructure(t, three.m)
+				require.Empty(t, three.m.Spans(0), "older versions are gone")
 				a.check(t, MaxLSN)
 				b.check(t, MaxLSN)
 				require.Equal(t, before, [][]iterator.Row{collect(b.m.NewIter(MaxLSN)), collect(a.m.NewIter(MaxLSN))}, "an input has changed")
@@ -241,6 +242,20 @@ func TestBoundsThatAreOpen(t *testing.T) {
 	require.Less(t, m.Bytes()-held, int64(200))
 }
 
+func TestARangeWritesNothingOverTombstones(t *testing.T) {
+	m := New()
+	for i := range 100 {
+		m.Add(1, layerKey(i), iterator.Set, nil)
+	}
+	m.AddRange(2, nil, nil)
+	require.Empty(t, collect(iterator.NewLive(m.NewIter(2))))
+	held, used := m.Bytes(), m.arena.used
+	m.AddRange(3, nil, nil)
+	m.AddRange(4, layerKey(20), layerKey(30))
+	require.Equal(t, held, m.Bytes())
+	require.Equal(t, used, m.arena.used)
+}
+
 func TestRowsIn(t *testing.T) {
 	m := New()
 	for i := range 300 {
@@ -269,26 +284,27 @@ func TestRangesCostLittle(t *testing.T) {
 		add       func(m *Memtable, i int)
 		fragments int
 		spans     int
+		most      int64 // bytes
 	}{
-		{"each follows the one before", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(i), key(i+1)) }, 1, 1},
-		{"each precedes the one before", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(n-i), key(n-i+1)) }, n, 1},
-		{"each reaches further", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), nil, key(i+1)) }, 1, 1},
-		{"the same again", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(3), key(7)) }, 1, 1},
-		{"apart from each other", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(2*i), key(2*i+1)) }, n, n},
+		{"each follows the one before", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(i), key(i+1)) }, 1, 1, 100 * n},
+		{"each precedes the one before", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(n-i), key(n-i+1)) }, n, 1, 100 * n},
+		{"each reaches further", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), nil, key(i+1)) }, 1, 1, 100 * n},
+		{"the same again", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(3), key(7)) }, 1, 1, 500},
+		{"apart from each other", func(m *Memtable, i int) { m.AddRange(ids.LSN(i+1), key(2*i), key(2*i+1)) }, n, n, 100 * n},
 		{"all, after many apart", func(m *Memtable, i int) {
 			if i < n/2 {
 				m.AddRange(ids.LSN(i+1), key(2*i), key(2*i+1))
 			} else {
 				m.AddRange(ids.LSN(i+1), key(0), key(n))
 			}
-		}, n / 2, 1},
+		}, n / 2, 1, 150 * n},
 		{"from everywhere to the end, after many apart", func(m *Memtable, i int) {
 			if i < n/2 {
 				m.AddRange(ids.LSN(i+1), key(2*i), key(2*i+1))
 			} else {
 				m.AddRange(ids.LSN(i+1), key(2*(i-n/2)), key(n))
 			}
-		}, n / 2, 1},
+		}, n / 2, 1, 150 * n},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := New()
@@ -297,7 +313,12 @@ func TestRangesCostLittle(t *testing.T) {
 			}
 			require.Equal(t, c.fragments, m.ranges.Load().Len())
 			require.Len(t, m.Spans(MaxLSN), c.spans)
-			require.Less(t, m.Bytes(), int64(150*n))
+			require.LessOrEqual(t, m.Bytes(), c.most)
+			if c.spans == 1 {
+				it := m.ranges.Load().newIter(MaxLSN)
+				require.True(t, it.First())
+				require.Equal(t, m.Spans(MaxLSN)[0], spanOf(it.row), "a walk is one step long")
+			}
 			require.Equal(t, memtableBytes+m.ranges.Load().Bytes(), m.Bytes())
 			frozen := Merge(m, New())
 			require.Equal(t, c.spans, frozen.ranges.Load().Len())

@@ -47,7 +47,7 @@ func (m *masked) SeekGE(key []byte) bool {
 }
 
 func (m *masked) SeekLT(key []byte) bool {
-	m.gap = m.beginningBelow(key)
+	m.gap = m.beginningAtOrBelow(len(m.spans), key)
 	if m.gap > 0 {
 		if s := m.spans[m.gap-1]; s.Hi == nil || bytes.Compare(s.Hi, key) >= 0 {
 			return m.before()
@@ -130,9 +130,4 @@ func (m *masked) firstEndingAbove(lo int, key []byte) int {
 // beginningAtOrBelow is how many of the first hi spans begin at or below key.
 func (m *masked) beginningAtOrBelow(hi int, key []byte) int {
 	return sort.Search(hi, func(i int) bool { return bytes.Compare(m.spans[i].Lo, key) > 0 })
-}
-
-// beginningBelow is how many spans begin below key.
-func (m *masked) beginningBelow(key []byte) int {
-	return sort.Search(len(m.spans), func(i int) bool { return bytes.Compare(m.spans[i].Lo, key) >= 0 })
 }

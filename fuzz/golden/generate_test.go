@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/sstable"
@@ -92,6 +93,7 @@ func TestWhatIsMadeHasEverythingThatAStoreCanHave(t *testing.T) {
 			} {
 				require.Contains(t, log.String(), " "+kind+" ", "a record of the log")
 			}
+			require.Contains(t, log.String(), "delete range from ", "a write of a batch")
 			require.GreaterOrEqual(t, strings.Count(log.String(), " segment "), 3, "sealed segments")
 			require.Equal(t, s.Name == tornStore, strings.Contains(log.String(), " torn tail"))
 
@@ -101,6 +103,7 @@ func TestWhatIsMadeHasEverythingThatAStoreCanHave(t *testing.T) {
 			require.Positive(t, info.Transactions)
 
 			requireTables(t, disk)
+			requireVectors(t, disk)
 			store, err := engine.Open(storeDir, &engine.Options{ReadOnly: true, FS: disk})
 			require.NoError(t, err)
 			defer store.Close()
@@ -153,4 +156,27 @@ func requireTables(t *testing.T, disk *crashfs.FS) {
 		}
 	}
 	require.Positive(t, shared, "a node that several forks read through")
+}
+
+// requireVectors demands vectors of whole tables and of rows here and there, and a
+// table of which several nodes mark rows.
+func requireVectors(t *testing.T, disk *crashfs.FS) {
+	state, info, err := manifest.Load(disk, storeDir)
+	require.NoError(t, err)
+	whole, some, several := 0, 0, 0
+	holders := map[ids.TableID]int{}
+	for key, v := range state.Marks {
+		if v.Whole() {
+			whole++
+		} else {
+			some++
+		}
+		if holders[key.Table]++; holders[key.Table] > 1 {
+			several++
+		}
+	}
+	require.Positive(t, whole)
+	require.Positive(t, some)
+	require.Positive(t, several)
+	require.Zero(t, info.Forgotten)
 }

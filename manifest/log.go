@@ -141,14 +141,14 @@ func (l *Log) Append(t *Transaction, need ids.LSN) Position {
 		err := l.mu.state.Check()
 		invariant.Check(err == nil, "manifest: transaction leaves a bad state: %v", err)
 	}
+	first := l.mu.last + 1
+	l.mu.last += Position(len(parts))
 	if l.mu.err != nil || l.mu.closed {
-		l.mu.last += Position(len(parts))
 		return l.mu.last
 	}
 	l.mu.need = max(l.mu.need, need)
-	for _, payload := range payloads {
-		l.mu.last++
-		e := entry{position: l.mu.last, payload: payload}
+	for i, payload := range payloads {
+		e := entry{position: first + Position(i), payload: payload}
 		l.mu.pending = append(l.mu.pending, e)
 		if l.mu.capture {
 			l.mu.captured = append(l.mu.captured, e)

@@ -218,6 +218,9 @@ func (s *Store) applyLocked(f *forktree.Fork, lsn ids.LSN, ops []byte) error {
 	m := s.memtableLocked(f, lsn)
 	before := m.Bytes()
 	err := applyOps(m, lsn, ops)
+	if h, ok := f.Local.(*Fork); ok {
+		h.bare.writtenLocked(lsn, ops)
+	}
 	s.mu.activeBytes += m.Bytes() - before
 	return err
 }

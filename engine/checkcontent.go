@@ -158,7 +158,7 @@ func deletesBelow(n *forktree.Node) bool {
 
 // scan walks the content as an iterator of a fork does, in either direction.
 func (c *content) scan(backward bool) error {
-	it := iterator.NewLive(c.view.rows(memtable.MaxLSN, Range{}))
+	it := iterator.NewLive(c.view.rows(memtable.MaxLSN, Range{}), nil)
 	first, next, rising := it.First, it.Next, -1
 	if backward {
 		first, next, rising = it.Last, it.Prev, 1

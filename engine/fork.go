@@ -226,6 +226,7 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 		rec.Freeze, rec.Top, rec.Memtable = fz, nodeID(top), ids.NodeID(f.s.newID())
 		f.s.discardMemtableLocked(f.f)
 		f.s.mu.tree.ResetFork(f.f, top, rec.Memtable)
+		f.bare.resetLocked(lsn)
 		f.s.forgetForkViewLocked(f.f)
 		return wal.KindReset, rec.AppendTo(nil), nil
 	})

@@ -34,7 +34,7 @@ func (r *viewer) NewIter(rng Range) (*Iterator, error) {
 	r.s.opts.Schedule.Reach(schedule.IteratorOpening)
 	at := ids.LSN(r.s.visible.Load())
 	r.s.counter.iterators.Add(1)
-	return &Iterator{s: r.s, v: v, it: iterator.NewLive(v.rows(at, rng))}, nil
+	return &Iterator{s: r.s, v: v, it: iterator.NewLive(v.rows(at, rng), r.newSkipper(v, at, rng))}, nil
 }
 
 // rows merges the layers within a range, tombstones included. What a row need

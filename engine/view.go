@@ -196,6 +196,8 @@ type viewer struct {
 
 	mu   sync.Mutex
 	view *view
+
+	bare bareness
 }
 
 // acquire gives the present view with a reference for the caller.

@@ -115,7 +115,7 @@ func (l *layered) check(t *testing.T, lsn ids.LSN) {
 	spans := l.m.Spans(lsn)
 	require.Equal(t, l.spans(covered), spans, "at %d", lsn)
 	masked := iterator.NewMasked(iterator.NewSlice(old), spans)
-	it := iterator.NewLive(iterator.NewMerge([]iterator.Iterator{l.m.NewIter(lsn), masked}))
+	it := iterator.NewLive(iterator.NewMerge([]iterator.Iterator{l.m.NewIter(lsn), masked}), nil)
 	require.Equal(t, want, collect(it))
 }
 
@@ -175,7 +175,7 @@ func TestOpenIteratorsDoNotSeeLaterRanges(t *testing.T) {
 	require.Equal(t, before, collect(m.NewIter(1)))
 	require.Empty(t, m.Spans(1))
 	require.Len(t, m.Spans(2), 1)
-	require.Len(t, collect(iterator.NewLive(m.NewIter(2))), 50)
+	require.Len(t, collect(iterator.NewLive(m.NewIter(2), nil)), 50)
 }
 
 func TestRangesMerged(t *testing.T) {

@@ -31,11 +31,11 @@ func TestLiveConforms(t *testing.T) {
 				want = append(want, r)
 			}
 		}
-		itertest.Run(t, want, func() iterator.Iterator { return iterator.NewLive(iterator.NewSlice(rows)) })
+		itertest.Run(t, want, func() iterator.Iterator { return iterator.NewLive(iterator.NewSlice(rows), nil) })
 	}
 	t.Run("rows that are all tombstones look empty", func(t *testing.T) {
 		rows := []iterator.Row{{Key: []byte("a"), Kind: iterator.Tombstone}, {Key: []byte("b"), Kind: iterator.Tombstone}}
-		itertest.Run(t, nil, func() iterator.Iterator { return iterator.NewLive(iterator.NewSlice(rows)) })
+		itertest.Run(t, nil, func() iterator.Iterator { return iterator.NewLive(iterator.NewSlice(rows), nil) })
 	})
 }
 
@@ -376,7 +376,7 @@ func TestErrorsAreNeverTakenForTheEnd(t *testing.T) {
 		name string
 		open func(moves int) iterator.Iterator
 	}{
-		{"Live", func(n int) iterator.Iterator { return iterator.NewLive(fail(iterator.NewSlice(rows), n)) }},
+		{"Live", func(n int) iterator.Iterator { return iterator.NewLive(fail(iterator.NewSlice(rows), n), nil) }},
 		{"Bounded", func(n int) iterator.Iterator {
 			return iterator.NewBounded(fail(iterator.NewSlice(rows), n), rows[3].Key, rows[27].Key)
 		}},

@@ -103,6 +103,30 @@ func ExampleFork_Delete() {
 	// Output: true
 }
 
+func ExampleFork_DeleteRange() {
+	store, done := openTemp()
+	defer done()
+	f := mainFork(store)
+	for _, key := range []string{"run/1", "run/2", "run/3"} {
+		must(f.Set([]byte(key), nil))
+	}
+	old, err := f.Fork("old")
+	must(err)
+	must(f.DeleteRange([]byte("run/1"), []byte("run/3"))) // the end is not included
+	for _, fork := range []*engine.Fork{f, old} {
+		rows, failed := fork.Scan(engine.Range{})
+		for key := range rows {
+			fmt.Printf("%s: %s\n", fork.Name(), key)
+		}
+		must(failed())
+	}
+	// Output:
+	// main: run/3
+	// old: run/1
+	// old: run/2
+	// old: run/3
+}
+
 func ExampleFork_AppendGet() {
 	store, done := openTemp()
 	defer done()

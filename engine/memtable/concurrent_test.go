@@ -203,7 +203,7 @@ func rangesAt(m *Memtable, at, keys int, rng *rand.Rand) error {
 		}
 	}
 	rows := 0
-	it := iterator.NewLive(m.NewIter(ids.LSN(at)))
+	it := iterator.NewLive(m.NewIter(ids.LSN(at)), nil)
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
 		rows++

@@ -248,7 +248,7 @@ func TestARangeWritesNothingOverTombstones(t *testing.T) {
 		m.Add(1, layerKey(i), iterator.Set, nil)
 	}
 	m.AddRange(2, nil, nil)
-	require.Empty(t, collect(iterator.NewLive(m.NewIter(2))))
+	require.Empty(t, collect(iterator.NewLive(m.NewIter(2), nil)))
 	held, used := m.Bytes(), m.arena.used
 	m.AddRange(3, nil, nil)
 	m.AddRange(4, layerKey(20), layerKey(30))

@@ -118,7 +118,11 @@ func describeDead(nodes []*forktree.Node, items []compaction.Item) (tables [][]r
 			if always < 0 {
 				continue
 			}
-			if d := deadRowsOf(marks[always:]); float64(d.bound) >= compaction.DefaultPolicy().MaxDeadRatio*float64(d.rows) {
+			d := deadRowsOf(marks[always:])
+			if n.Run.Shares(tb) && !d.whole() {
+				continue // another node holds it too: a copy of what is alive would give no space back
+			}
+			if float64(d.bound) >= compaction.DefaultPolicy().MaxDeadRatio*float64(d.rows) {
 				tables[i] = append(tables[i], rotten{tb, d})
 			}
 		}

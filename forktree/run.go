@@ -36,6 +36,10 @@ type Table struct {
 	logged bool
 }
 
+// Shares tells whether another node than the run's has the table, in this run or in
+// another.
+func (r *Run) Shares(tb *Table) bool { return r.holders > 1 || tb.held > 1 }
+
 // file is a table file: it goes when its last table does.
 type file struct {
 	num       ids.FileNum

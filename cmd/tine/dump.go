@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tinedb/tine/cmd/tine/internal/picture"
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
@@ -126,13 +128,39 @@ func dumpTables(w io.Writer, dir, only string, rows bool) error {
 		}
 		return int(x.Offset) - int(y.Offset)
 	})
+	marks := map[ids.TableID][]manifest.Marks{}
+	for key, v := range state.Marks {
+		marks[key.Table] = append(marks[key.Table], manifest.Marks{Node: key.Node, Table: key.Table, Vector: v})
+	}
 	tables := sstable.NewTables(vfs.OS, dir, sstable.NewCache(1<<20), 4)
 	for i := range metas {
 		if err = dumpTable(w, tables, &metas[i], rows); err != nil {
 			break
 		}
+		if err = dumpMarks(w, marks[metas[i].ID], rows); err != nil {
+			break
+		}
 	}
 	return errors.Join(err, tables.Close())
+}
+
+// dumpMarks prints who marks rows of a table dead.
+func dumpMarks(w io.Writer, marks []manifest.Marks, rows bool) error {
+	slices.SortFunc(marks, func(x, y manifest.Marks) int { return cmp.Compare(x.Node, y.Node) })
+	if len(marks) == 0 {
+		return nil
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "dead rows   marked by %s nodes\n", picture.Count(len(marks)))
+	for _, m := range marks {
+		fmt.Fprintf(&text, "            on paths through node %d: %d of %d rows", m.Node, m.Vector.Dead(), m.Vector.Rows())
+		if rows {
+			fmt.Fprintf(&text, ", %v", m.Vector.Bitmap().ToArray())
+		}
+		text.WriteByte('\n')
+	}
+	_, err := w.Write(text.Bytes())
+	return err
 }
 
 func dumpTable(w io.Writer, tables *sstable.Tables, m *sstable.Meta, rows bool) error {

@@ -11,16 +11,18 @@ import (
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/fuzz/ops"
 	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
 // crowd is several clients on one store. Writer w commits batches; the i-th sets,
-// in main and in the fork side alike, "w" and "w-again" to i. Forkers fork main
-// and side while that goes on. So every state of the store that anybody may ever
-// see, in a fork or after a crash, has for each writer one number, the same under
-// both keys; and the log's order is known wherever one operation ended before
-// another began.
+// in main and in the fork side alike, "w" and "w-again" to i, and "w-was-i" to
+// anything, after it has deleted the range that holds all but the first of these.
+// Forkers fork main and side while that goes on. So every state of the store that
+// anybody may ever see, in a fork or after a crash, has for each writer one number,
+// the same under both keys and in the third; and the log's order is known wherever
+// one operation ended before another began.
 type crowd struct {
 	store *engine.Store
 	clock atomic.Int64
@@ -68,6 +70,8 @@ func (c *crowd) write(w int, main, side *engine.Fork, rng *rand.Rand) error {
 		b := c.store.NewBatch()
 		for _, f := range []*engine.Fork{main, side} {
 			b.Set(f, key, value)
+			b.DeleteRange(f, []byte(fmt.Sprintf("w%d-", w)), []byte(fmt.Sprintf("w%d.", w)))
+			b.Set(f, []byte(fmt.Sprintf("w%d-was-%d", w, i+1)), nil)
 			b.Set(f, []byte(fmt.Sprintf("pad%d", rng.IntN(20))), []byte(strings.Repeat("x", rng.IntN(60))))
 			b.Set(f, again, value)
 		}
@@ -135,6 +139,10 @@ func numbers(seen model.Contents) ([writers]int, error) {
 		second, _ := seen.Get(fmt.Sprintf("w%d-again", w))
 		if first != second {
 			return n, fmt.Errorf("half a batch of writer %d: %q and %q", w, first, second)
+		}
+		third := seen.Within(model.Range{Lower: ops.Bound(fmt.Sprintf("w%d-was-", w)), Upper: ops.Bound(fmt.Sprintf("w%d-was.", w))}).Keys()
+		if want := fmt.Sprintf("w%d-was-%s", w, first); first != "" && (len(third) != 1 || third[0] != want) || first == "" && len(third) > 0 {
+			return n, fmt.Errorf("of the range that writer %d deletes in each batch there is %q beside the number %q", w, third, first)
 		}
 		n[w], _ = strconv.Atoi(first)
 	}

@@ -130,7 +130,7 @@ func (d *Driver) mutate(op ops.Op) error {
 	}
 	d.state = next
 	if d.history != nil {
-		d.history.acknowledge(!op.NoSync && want == nil)
+		d.history.acknowledge(!op.NoSync && !op.Idle() && want == nil)
 	}
 	if want != nil {
 		d.counts.Add("refused", 1)

@@ -42,7 +42,7 @@ func prepare(t testing.TB, seed uint64) prepared {
 	require.NoError(t, err)
 	profile := ops.Crashing()
 	profile.Chain, profile.EmptyKeys, profile.Wrong = 3, 0, 0
-	list := append(script(0, 1, 2, 3, 4, 6, 14), ops.NewGenerator(seed, profile).List(15)...)
+	list := append(script(0, 1, 2, 3, 4, 6, 13, 15), ops.NewGenerator(seed, profile).List(15)...)
 	for i, op := range append(list, script(1, 2, 11)...) {
 		op.N = i
 		require.NoError(t, d.Do(op))

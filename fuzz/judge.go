@@ -243,6 +243,7 @@ func (j *Judge) writeOn(fs *crashfs.FS, k int, known *births, rng *rand.Rand) er
 		{Kind: ops.Fork, Fork: first, Name: "after-crash"},
 		{Kind: ops.Put, Fork: "after-crash", Key: "k001", Size: 60},
 		{Kind: ops.Delete, Fork: first, Key: "k002"},
+		{Kind: ops.DeleteRange, Fork: "after-crash", Range: model.Range{Lower: ops.Bound("k003"), Upper: ops.Bound("k9")}, NoSync: true},
 		{Kind: ops.Reopen}, {Kind: ops.Check}, {Kind: ops.Flush}, {Kind: ops.Check},
 		{Kind: ops.Drop, Fork: first}, {Kind: ops.Compact}, {Kind: ops.Verify}, {Kind: ops.Check},
 		{Kind: ops.Reopen}, {Kind: ops.Check},

@@ -38,16 +38,26 @@ func startReaders(d *Driver, n int) *readers {
 	for i := range n {
 		rng := rand.New(rand.NewPCG(uint64(i), 13))
 		r.done.Go(func() {
+			var kept *longRead
 			for range r.turns {
-				if err := r.turn(rng); err != nil {
-					r.mu.Lock()
-					r.err = errors.Join(r.err, fmt.Errorf("a reader beside: %w", err))
-					r.mu.Unlock()
-				}
+				r.found(r.turn(rng, &kept))
+			}
+			if kept != nil {
+				r.found(kept.it.Close())
 			}
 		})
 	}
 	return r
+}
+
+// found notes what a reader found wrong.
+func (r *readers) found(err error) {
+	if err == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = errors.Join(r.err, fmt.Errorf("a reader beside: %w", err))
 }
 
 // begin notes the state after the operation that begins.
@@ -96,10 +106,14 @@ func (r *readers) stop() error {
 }
 
 // turn reads one fork: all of it, one key, or all of it by an iterator that goes
-// through it twice.
-func (r *readers) turn(rng *rand.Rand) error {
+// through it twice and that the reader may keep for some turns more. Then it must
+// show the same each time, whatever was deleted, flushed and merged meanwhile.
+func (r *readers) turn(rng *rand.Rand, kept **longRead) error {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
+	if *kept != nil && rng.IntN(2) == 0 {
+		return r.again(rng, kept)
+	}
 	r.mu.Lock()
 	from := r.ended
 	state := r.states[from]
@@ -123,7 +137,15 @@ func (r *readers) turn(rng *rand.Rand) error {
 	case rng.IntN(2) == 0:
 		seen, err = readContents(f)
 	default:
-		seen, err = readTwice(f)
+		long := &longRead{store: r.d.store, opened: from}
+		if long.it, err = f.NewIter(engine.Range{}); err != nil {
+			break
+		}
+		if seen, err = walkTwice(long.it); err != nil || *kept != nil {
+			err = errors.Join(err, long.it.Close())
+		} else {
+			long.want, *kept = seen, long
+		}
 	}
 	r.mu.Lock()
 	window := r.states[from:]
@@ -135,14 +157,43 @@ func (r *readers) turn(rng *rand.Rand) error {
 	return explained(window, name, key, seen, err)
 }
 
-// readTwice walks an iterator forward and then back.
-func readTwice(f *engine.Fork) (model.Contents, error) {
-	var seen model.Contents
-	it, err := f.NewIter(engine.Range{})
-	if err != nil {
-		return seen, err
+// longRead is an iterator that a reader keeps, and what it showed at first.
+type longRead struct {
+	store  *engine.Store
+	it     *engine.Iterator
+	want   model.Contents
+	opened int // operations that had ended
+}
+
+// again reads what a reader keeps once more, and perhaps lets it go.
+func (r *readers) again(rng *rand.Rand, kept **longRead) error {
+	k := *kept
+	if k.store != r.d.store {
+		*kept = nil
+		return (&held{it: k.it}).afterClose()
 	}
-	defer it.Close()
+	seen, err := walkTwice(k.it)
+	if err == nil {
+		if d := model.DiffContents(seen, k.want); d != "" || seen.Len() != k.want.Len() {
+			err = fmt.Errorf("an iterator that has been open for a while shows something else than at first: %s", d)
+		}
+	}
+	r.mu.Lock()
+	changed := r.ended > k.opened
+	r.mu.Unlock()
+	if changed {
+		r.d.counts.Add("iterators read again beside the driver after something changed", 1)
+	}
+	if err != nil || rng.IntN(6) == 0 {
+		*kept = nil
+		err = errors.Join(err, k.it.Close())
+	}
+	return err
+}
+
+// walkTwice walks an iterator forward and then back.
+func walkTwice(it *engine.Iterator) (model.Contents, error) {
+	var seen model.Contents
 	for ok := it.First(); ok; ok = it.Next() {
 		seen = seen.Set(string(it.Key()), string(it.Value()))
 	}
@@ -152,7 +203,10 @@ func readTwice(f *engine.Fork) (model.Contents, error) {
 	i := seen.Len()
 	for ok := it.Last(); ok; ok = it.Prev() {
 		i--
-		if err := compareRow(string(it.Key()), string(it.Value()), i, seen); i < 0 || err != nil {
+		if i < 0 {
+			return seen, fmt.Errorf("the way back has a row %q before the first", it.Key())
+		}
+		if err := compareRow(string(it.Key()), string(it.Value()), i, seen); err != nil {
 			return seen, fmt.Errorf("the way back differs: %w", err)
 		}
 	}

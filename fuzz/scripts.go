@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/tinedb/tine/fuzz/model"
 	"github.com/tinedb/tine/fuzz/ops"
 )
 
@@ -13,7 +14,10 @@ import (
 var alphabet = []ops.Op{
 	{Kind: ops.Put, Fork: "main", Key: "a", Size: 70},
 	{Kind: ops.Delete, Fork: "child", Key: "a", NoSync: true},
-	{Kind: ops.Batch, Writes: []ops.Write{{Fork: "main", Key: "b", Size: 30}, {Fork: "child", Key: "b", Size: 30}, {Fork: "main", Key: "a", Delete: true}}, NoSync: true},
+	{Kind: ops.Batch, Writes: []ops.Write{
+		{Fork: "main", Key: "b", Size: 30}, {Fork: "child", Range: &model.Range{Lower: ops.Bound("b")}}, {Fork: "child", Key: "b", Size: 30},
+		{Fork: "main", Key: "a", Delete: true},
+	}, NoSync: true},
 	{Kind: ops.Fork, Fork: "main", Name: "second"},
 	{Kind: ops.Fork, Fork: "child", Name: "grandchild", NoSync: true},
 	{Kind: ops.ForkSnapshot, Fork: "kept", Name: "second"},
@@ -24,15 +28,17 @@ var alphabet = []ops.Op{
 	{Kind: ops.Rename, Fork: "child", Name: "renamed"},
 	{Kind: ops.Reset, Fork: "main", Name: "child"},
 	{Kind: ops.ResetSnapshot, Fork: "child", Name: "kept", NoSync: true},
+	{Kind: ops.DeleteRange, Fork: "child", Range: model.Range{Lower: ops.Bound("aa"), Upper: ops.Bound("d")}},
 	{Kind: ops.Flush},
 	{Kind: ops.Compact},
 	{Kind: ops.Reopen},
 }
 
 // prelude is what comes before: it leaves two forks, a snapshot, tables and
-// unflushed writes of both forks.
+// unflushed writes of both forks. One table has a row on either side of the lower
+// bound of the letter that deletes a range, another lies within it.
 var prelude = []ops.Op{
-	{Kind: ops.Put, Fork: "main", Key: "a", Size: 40},
+	{Kind: ops.Batch, Writes: []ops.Write{{Fork: "main", Key: "a", Size: 40}, {Fork: "main", Key: "aa", Size: 40}}},
 	{Kind: ops.Snapshot, Fork: "main", Name: "kept"},
 	{Kind: ops.Put, Fork: "main", Key: "c", Size: 40},
 	{Kind: ops.Flush},
@@ -76,9 +82,9 @@ func scriptTrial() Trial {
 			})
 		},
 		Sometimes: map[string]int{
-			"scripts": 16 + 256 + 4096,
+			"scripts": 17 + 289 + 4913,
 			"images":  20000, "images in recovery": 2000, "images during fork": 500, "images during flush": 1000,
-			"images during compact": 200, "images during drop": 200, "images during reset": 100,
+			"images during compact": 200, "images during drop": 200, "images during reset": 100, "images during deleterange": 300,
 			"images during reopen": 1000, "images in reclaim": 500, "images before a log segment is trimmed": 200,
 			"images before a manifest sync": 500, "torn logs": 15, "torn manifests": 50,
 			"operation that was not promised is there": 500, "operation that was not promised is not there": 500,

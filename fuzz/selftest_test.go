@@ -118,7 +118,7 @@ func afterRename() func(vfs.FS) vfs.FS {
 
 // crashLists are enough to notice each of the lies below.
 func crashLists() [][]ops.Op {
-	lists := [][]ops.Op{script(0, 13, 3, 0, 15), script(13, 14, 8, 14, 0)}
+	lists := [][]ops.Op{script(0, 14, 3, 0, 16), script(14, 15, 8, 15, 0)}
 	for seed := range uint64(3) {
 		lists = append(lists, ops.NewGenerator(seed, ops.Crashing()).List(50))
 	}

@@ -6,6 +6,7 @@ func Trials() []Trial {
 		modelTrial(), diskTrial(),
 		scriptTrial(), garbageTrial(), randomCrashTrial(), mergeCrashTrial(), freezeCrashTrial(), backgroundCrashTrial(),
 		faultTrial(), readFaultTrial(),
+		deleteTrial(), deleteCrashTrial(), deleteFaultTrial(),
 		crowdTrial(),
 	}
 }

@@ -64,12 +64,15 @@ func TestCrashAroundConsolidations(t *testing.T)                   { try(t, free
 func TestCrashUnderBackgroundWork(t *testing.T)                    { try(t, backgroundCrashTrial()) }
 func TestFaultsAreSurfacedAndLoseNothing(t *testing.T)             { try(t, faultTrial()) }
 func TestFaultsUnderReadsHideNoRow(t *testing.T)                   { try(t, readFaultTrial()) }
+func TestModelAndStoreAgreeOnDeletes(t *testing.T)                 { try(t, deleteTrial()) }
+func TestCrashAroundDeletes(t *testing.T)                          { try(t, deleteCrashTrial()) }
+func TestFaultsAroundDeletes(t *testing.T)                         { try(t, deleteFaultTrial()) }
 func TestConcurrentClientsKeepOneOrderThroughCrashes(t *testing.T) { try(t, crowdTrial()) }
 
 // The store makes its directory, and must see to it that it stays.
 func TestCrashWithADirectoryThatTheStoreMade(t *testing.T) {
 	p := crashes{config: CrashConfig(), seed: 16, creation: true, stride: 1, powers: 4, depth: 1}
-	require.NoError(t, p.runOn(crashfs.New(), script(0, 3, 13), NewCounts()))
+	require.NoError(t, p.runOn(crashfs.New(), script(0, 3, 14), NewCounts()))
 }
 
 // Lists that once failed are replayed in every configuration.

@@ -29,7 +29,7 @@ func Memory() fuzz.Trial {
 		Sometimes: map[string]int{
 			"cycles": 70_000, "exact checks": 450, "forks compared": 8_000,
 			"forks of depth 64 or more": 5_000, "live chains of 64 or more": 20, "forks made while 64 or more live": 5_000,
-			"forks of a snapshot": 1_000, "resets": 500,
+			"forks of a snapshot": 1_000, "resets": 500, "range deletes": 5_000, "rows deleted by ranges": 20_000,
 			"drops": 65_000, "drops of a parent before its child": 10_000, "subtrees dropped": 500,
 			"iterators over a dropped fork": 500, "iterators over a reset fork": 50, "iterators over a flush or merge": 500,
 			"unlinks that failed": 500, "unlinks retried": 300, "exact checks after failed unlinks": 40,

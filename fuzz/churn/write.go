@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/fuzz/model"
 	"github.com/tinedb/tine/fuzz/ops"
 )
 
@@ -32,14 +33,44 @@ func (r *run) writeTo(child *fork) error {
 func (r *run) edits(b *engine.Batch, f *fork, count int) {
 	for range count {
 		key := keyOf(r.rng.IntN(keySpace))
-		if r.rng.IntN(5) == 0 {
+		switch draw := r.rng.IntN(60); {
+		case draw < 11:
 			r.n++
 			b.Delete(f.handle, []byte(key))
 			f.contents = f.contents.Delete(key)
-		} else {
+		case draw < 15:
+			r.deleteRange(b, f)
+		default:
 			r.put(b, f, key)
 		}
 	}
+}
+
+// deleteRange deletes a few neighbours or, seldom, a third of all keys or more.
+func (r *run) deleteRange(b *engine.Batch, f *fork) {
+	r.n++
+	from := r.rng.IntN(keySpace)
+	lower, upper := keyOf(from), keyOf(from+1+r.rng.IntN(6))
+	within := model.Range{Lower: &lower, Upper: &upper}
+	switch r.rng.IntN(12) {
+	case 0:
+		within.Upper = nil
+	case 1:
+		within.Lower = nil
+	}
+	var lo, hi []byte
+	if within.Lower != nil {
+		lo = []byte(lower)
+	}
+	if within.Upper != nil {
+		hi = []byte(upper)
+	}
+	b.DeleteRange(f.handle, lo, hi)
+	if n := f.contents.Within(within).Len(); n > 0 {
+		r.counts.Add("range deletes", 1)
+		r.counts.Add("rows deleted by ranges", n)
+	}
+	f.contents = f.contents.Without(within)
 }
 
 func (r *run) put(b *engine.Batch, f *fork, key string) {

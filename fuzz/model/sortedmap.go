@@ -54,7 +54,7 @@ func (m Map[V]) Delete(key string) Map[V] {
 
 // Without gives the map without the keys in r.
 func (m Map[V]) Without(r Range) Map[V] {
-	if r.Lower != nil && r.Upper != nil && *r.Lower >= *r.Upper {
+	if r.Empty() {
 		return m
 	}
 	var below, above *node[V]

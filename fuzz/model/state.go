@@ -25,6 +25,11 @@ type Range struct {
 	Lower, Upper *string
 }
 
+// Empty tells whether no key can be in r.
+func (r Range) Empty() bool {
+	return r.Upper != nil && (*r.Upper == "" || r.Lower != nil && *r.Lower >= *r.Upper)
+}
+
 // Fork is a fork at one moment. ID stays the same when it is renamed or reset
 // and is never given to another.
 type Fork struct {

@@ -76,3 +76,21 @@ func (op Op) Mutates() bool {
 	}
 	return false
 }
+
+// Idle tells whether the operation is a write that has nothing to write: a deleted
+// range in which no key can be, or a batch of such. A store may forget it at once,
+// so that it is acknowledged as durable says nothing of what came before.
+func (op Op) Idle() bool {
+	switch op.Kind {
+	case DeleteRange:
+		return op.Range.Empty()
+	case Batch:
+		for _, w := range op.Writes {
+			if w.Range == nil || !w.Range.Empty() {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}

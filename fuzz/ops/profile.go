@@ -19,9 +19,9 @@ type Profile struct {
 // Everyday is a mixture of everything, for long runs.
 func Everyday() Profile {
 	return Profile{
-		Keys: 96, ValueBytes: 160, Forks: 16, Snapshots: 6, Iters: 5, NoSync: 0.5, Wrong: 0.02, EmptyKeys: 0.004, Chain: 90,
+		Keys: 96, ValueBytes: 160, Forks: 16, Snapshots: 6, Iters: 5, NoSync: 0.5, Wrong: 0.02, EmptyKeys: 0.004, Ranges: 0.08, Chain: 90,
 		Weights: map[Kind]int{
-			Put: 300, Delete: 120, Batch: 60, Get: 120, GetSnapshot: 20, Scan: 40, ScanSnapshot: 8,
+			Put: 300, Delete: 110, DeleteRange: 16, Batch: 60, Get: 120, GetSnapshot: 20, Scan: 40, ScanSnapshot: 8, Seek: 20,
 			OpenIter: 24, WalkIter: 60, CloseIter: 10,
 			Fork: 50, ForkSnapshot: 12, Snapshot: 12, RenameSnapshot: 2, DropSnapshot: 10,
 			Drop: 45, Rename: 8, Reset: 10, ResetSnapshot: 5,
@@ -34,9 +34,9 @@ func Everyday() Profile {
 // runs that are stopped at each of their calls.
 func Crashing() Profile {
 	return Profile{
-		Keys: 12, ValueBytes: 90, Forks: 6, Snapshots: 3, Iters: 2, NoSync: 0.5, Chain: 8,
+		Keys: 12, ValueBytes: 90, Forks: 6, Snapshots: 3, Iters: 2, NoSync: 0.5, Ranges: 0.12, Chain: 8,
 		Weights: map[Kind]int{
-			Put: 30, Delete: 14, Batch: 12, Fork: 16, ForkSnapshot: 5, Snapshot: 6, RenameSnapshot: 1,
+			Put: 30, Delete: 12, DeleteRange: 6, Batch: 12, Fork: 16, ForkSnapshot: 5, Snapshot: 6, RenameSnapshot: 1,
 			DropSnapshot: 4, Drop: 11, Rename: 3, Reset: 6, ResetSnapshot: 2,
 			OpenIter: 2, CloseIter: 1, Flush: 9, Compact: 5, Sync: 3, Reopen: 3,
 		},
@@ -48,7 +48,7 @@ func Merging() Profile {
 	p := Crashing()
 	p.Keys, p.Forks, p.Chain = 30, 10, 12
 	p.Weights = map[Kind]int{
-		Put: 40, Delete: 25, Batch: 15, Fork: 9, Snapshot: 3, DropSnapshot: 2, ForkSnapshot: 2, Drop: 6, Reset: 2,
+		Put: 40, Delete: 20, DeleteRange: 8, Batch: 15, Fork: 9, Snapshot: 3, DropSnapshot: 2, ForkSnapshot: 2, Drop: 6, Reset: 2,
 		Rename: 1, OpenIter: 1, WalkIter: 1, CloseIter: 1, Flush: 30, Compact: 8, Reopen: 1, Check: 2,
 	}
 	return p
@@ -60,7 +60,7 @@ func Freezing() Profile {
 	p := Crashing()
 	p.Keys, p.ValueBytes, p.Forks, p.Chain, p.NoSync = 30, 300, 6, 10, 0.8
 	p.Weights = map[Kind]int{
-		Put: 40, Delete: 8, Batch: 10, Fork: 25, Snapshot: 2, DropSnapshot: 2, Drop: 16, Reset: 3, Rename: 1,
+		Put: 40, Delete: 8, DeleteRange: 4, Batch: 10, Fork: 25, Snapshot: 2, DropSnapshot: 2, Drop: 16, Reset: 3, Rename: 1,
 		Compact: 8, Reopen: 2, Check: 2, Flush: 1,
 	}
 	return p
@@ -72,7 +72,7 @@ func Failing() Profile {
 	p := Crashing()
 	p.Keys, p.Forks, p.Chain = 10, 4, 3
 	p.Weights = map[Kind]int{
-		Put: 24, Delete: 8, Batch: 10, Fork: 12, ForkSnapshot: 4, Snapshot: 6, DropSnapshot: 4, Drop: 8, Rename: 3, Reset: 5,
+		Put: 24, Delete: 8, DeleteRange: 6, Batch: 10, Fork: 12, ForkSnapshot: 4, Snapshot: 6, DropSnapshot: 4, Drop: 8, Rename: 3, Reset: 5,
 		ResetSnapshot: 2, Scan: 4, Flush: 18, Compact: 10, Sync: 4, Reopen: 6,
 	}
 	return p
@@ -83,7 +83,7 @@ func Reading() Profile {
 	p := Crashing()
 	p.Keys, p.Wrong, p.Iters = 20, 0, 3
 	p.Weights = map[Kind]int{
-		Put: 30, Delete: 6, Batch: 6, Fork: 8, Snapshot: 3, Drop: 3, Get: 10, Scan: 20, ScanSnapshot: 5,
+		Put: 30, Delete: 6, DeleteRange: 5, Batch: 6, Fork: 8, Snapshot: 3, Drop: 3, Get: 10, Scan: 20, ScanSnapshot: 5, Seek: 6,
 		OpenIter: 5, WalkIter: 12, CloseIter: 2, Flush: 12, Compact: 3,
 	}
 	return p
@@ -120,10 +120,10 @@ func Queueing() Profile {
 // for runs that are stopped at each of their calls.
 func Erasing() Profile {
 	p := Crashing()
-	p.Keys, p.ValueBytes, p.Ranges, p.Bulk = 24, 60, 0.35, 8
+	p.Keys, p.ValueBytes, p.Ranges, p.Bulk = 24, 60, 0.3, 10
 	p.Weights = map[Kind]int{
-		fill: 8, erase: 8, Put: 8, Delete: 12, DeleteRange: 18, Batch: 12, Fork: 9, ForkSnapshot: 2, Snapshot: 3, DropSnapshot: 3,
-		Drop: 7, Reset: 3, ResetSnapshot: 1, OpenIter: 2, CloseIter: 1, Flush: 20, Compact: 9, Sync: 2, Reopen: 3,
+		fill: 20, erase: 5, Put: 10, Delete: 10, DeleteRange: 14, Batch: 12, Fork: 10, ForkSnapshot: 2, Snapshot: 3, DropSnapshot: 3,
+		Drop: 9, Reset: 2, ResetSnapshot: 1, OpenIter: 2, CloseIter: 1, Flush: 20, Compact: 9, Sync: 2, Reopen: 3,
 	}
 	return p
 }

@@ -256,7 +256,7 @@ func sweepAll(name string, list []ops.Op, c Config, seed uint64, counts *Counts,
 func readFaultTrial() Trial {
 	return Trial{
 		Name: "read-faults",
-		Runs: 3,
+		Runs: 5,
 		Run: func(seed uint64, counts *Counts) error {
 			list := ops.NewGenerator(900+seed, ops.Reading()).List(60)
 			c := Configs()[seed%3]

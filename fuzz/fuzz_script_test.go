@@ -41,8 +41,8 @@ func withinBounds(text []byte) []ops.Op {
 	for _, op := range list {
 		op.N = len(kept)
 		op.Size, op.Steps = min(op.Size, scriptValue), min(op.Steps, scriptSteps)
-		ok := (op.Fork == "" || name(op.Fork)) && (op.Name == "" || name(op.Name)) && op.Kind != ops.DeleteRange
-		ok = ok && (op.Range.Lower == nil || op.Range.Upper == nil || *op.Range.Lower <= *op.Range.Upper)
+		ok := (op.Fork == "" || name(op.Fork)) && (op.Name == "" || name(op.Name))
+		ok = ok && (op.Kind == ops.DeleteRange || op.Range.Lower == nil || op.Range.Upper == nil || *op.Range.Lower <= *op.Range.Upper)
 		for i := range op.Writes {
 			op.Writes[i].Size = min(op.Writes[i].Size, scriptValue)
 			ok = ok && name(op.Writes[i].Fork)

@@ -112,7 +112,7 @@ func modelTrial() Trial {
 			"store: flushes": 5000, "store: merges": 5000, "store: merges across a branch point": 2000,
 			"store: consolidations": 200, "store: files removed": 5000, "store: joins": 500,
 			"lists on which all configurations agree": 15,
-			"reads beside the driver":                 20000, "reads beside the driver while something changed": 1000,
+			"reads beside the driver":                 15000, "reads beside the driver while something changed": 1000,
 		},
 	}
 }

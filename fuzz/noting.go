@@ -132,6 +132,14 @@ func (d *Driver) noteStats() {
 	d.counts.Add("store: writes that waited", int(s.WriteStalls))
 	d.counts.Add("store: consolidations", int(s.Consolidations))
 	d.counts.Add("store: files removed", int(s.FilesRemoved))
+	d.counts.Add("store: rows marked", int(s.RowsMarked))
+	d.counts.Add("store: tombstones resolved", int(s.TombstonesResolved))
+	d.counts.Add("store: vectors translated", int(s.VectorsTranslated))
+	d.counts.Add("store: vectors staged", int(s.VectorsStaged))
+	d.counts.Add("store: merges because of dead rows", int(s.DeadRewrites))
+	if s.Vectors > 0 {
+		d.counts.Add("closed with vectors", 1)
+	}
 }
 
 func stack() string { return string(debug.Stack()) }

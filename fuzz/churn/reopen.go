@@ -116,4 +116,12 @@ func (r *run) noteStats() {
 	r.counts.Add("store: consolidations", int(s.Consolidations))
 	r.counts.Add("store: results discarded", int(s.Discarded))
 	r.counts.Add("store: files removed", int(s.FilesRemoved))
+	r.counts.Add("store: rows marked", int(s.RowsMarked))
+	r.counts.Add("store: tombstones resolved", int(s.TombstonesResolved))
+	r.counts.Add("store: vectors translated", int(s.VectorsTranslated))
+	r.counts.Add("store: vectors staged", int(s.VectorsStaged))
+	r.counts.Add("store: merges because of dead rows", int(s.DeadRewrites))
+	if s.Vectors > 0 {
+		r.counts.Add("closed with vectors", 1)
+	}
 }

@@ -141,16 +141,17 @@ func (d *Dead) NextLive(ordinal uint64) uint64 {
 		}
 		return ordinal
 	}
+	// Bits behind the last row are zeros, so that in the last word a search ends
+	// at Rows by itself.
 	word := ordinal >> 6
 	if live := ^d.bits[word] >> (ordinal & 63); live != 0 {
-		return min(ordinal+uint64(bits.TrailingZeros64(live)), d.rows)
+		return ordinal + uint64(bits.TrailingZeros64(live))
 	}
-	// The next word that is not all ones, then its first zero. Bits behind the
-	// last row are zeros, so only the end of the slices ends the search.
+	// The next word that is not all ones, then its first zero.
 	if word = nextZero(d.full, word+1); word >= uint64(len(d.bits)) {
 		return d.rows
 	}
-	return min(word<<6+uint64(bits.TrailingZeros64(^d.bits[word])), d.rows)
+	return word<<6 + uint64(bits.TrailingZeros64(^d.bits[word]))
 }
 
 // nextZero gives the first bit at or behind i that is not set; the bits behind

@@ -74,7 +74,7 @@ func walkLive(t *testing.T, rng *rand.Rand, r *Reader, dead *Dead, rows []iterat
 	it := r.NewIter(dead)
 	defer it.Close()
 	at := -1
-	for range 1500 {
+	for range unlessShort(1500) {
 		row := rng.IntN(len(rows))
 		key := append(bytes.Clone(rows[row].Key), []byte("\x00")[:rng.IntN(2)]...)
 		if rng.IntN(4) == 0 && it.Valid() {

@@ -2,6 +2,7 @@ package sstable
 
 import (
 	"math/rand/v2"
+	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -101,4 +102,12 @@ func marksOf(v *Vector) marks {
 		m[i] = true
 	}
 	return m
+}
+
+// unlessShort is n, or a tenth of it where tests are to be short.
+func unlessShort(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
 }

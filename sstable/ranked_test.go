@@ -24,7 +24,7 @@ func TestRankedSetAnswersLikeASortedSlice(t *testing.T) {
 				}
 				s := b.finish()
 				require.Equal(t, len(members), int(s.len()))
-				for range 300 {
+				for range unlessShort(150) {
 					n := base + rng.IntN(rows+20) - 10
 					if n < 0 {
 						n = 0
@@ -38,7 +38,9 @@ func TestRankedSetAnswersLikeASortedSlice(t *testing.T) {
 					from, to = min(from, to), min(max(from, to), min(from, to)+500)
 					var got []int
 					s.stretches(uint32(from), uint32(to), func(first, end uint64) {
-						require.Less(t, first, end)
+						if first >= end {
+							require.Failf(t, "empty", "stretch from %d to %d", first, end)
+						}
 						for ; first < end; first++ {
 							got = append(got, int(first))
 						}

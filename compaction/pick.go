@@ -12,13 +12,13 @@ package compaction
 //
 // A plan never holds an item that is claimed for writing, never begins with one
 // that is claimed at all, and never mixes memory and tables. Only for the read
-// bound, for a run that is half dead, or where nothing needs to be copied, does it
-// reach across a branch point: what it swallows there stays on disk for those who
-// enter it.
+// bound, or for a run that is half dead, does it reach across a branch point: what it
+// swallows there stays on disk for those who enter it.
 //
 // The rules, first match wins:
 //
-//  1. empty: a node without rows leaves the path for free.
+//  1. empty: a node without rows leaves the path for free, if it is alone with its
+//     neighbour.
 //  2. gone: a run without live rows becomes empty for free. See dead.go.
 //  3. read bound, in memory: see readbound.go.
 //  4. rotten: rows that are dead for everybody leave their run. Before the rules
@@ -87,33 +87,36 @@ func (k *picker) plan(kind Kind, first, last int, reason string) (Plan, bool) {
 	return Plan{Kind: kind, First: first, Last: last, Reason: reason}, true
 }
 
-// empty joins a stretch of nodes without rows with the next older node, so that
-// every path through the stretch gets shorter, or else with the next newer one.
+// empty takes nodes without rows out of the path: one goes together with the nodes
+// below it as far as they are empty and no branch points, and with the run under
+// these if that is none either; or else it goes into its newer neighbour.
+//
+// A branch point is a barrier here too, although nothing would be copied: a node that
+// takes over the run of one that others enter holds on to it, and what is merged
+// there later serves it no more. A fork that has only deleted something has such a
+// node, and shall go on to share.
 func (k *picker) empty() (Plan, bool) {
-	for first := 0; first < len(k.path); first++ {
-		if k.path[first].Bytes > 0 {
+	for i := range k.path {
+		if k.path[i].Bytes > 0 {
 			continue
 		}
-		last := first
-		for last+1 < len(k.path) && k.path[last+1].Bytes == 0 && k.path[last+1].Memory == k.path[first].Memory {
+		last := i
+		for last+1 < len(k.path) && !k.path[last+1].Entered && k.path[last+1].Memory == k.path[i].Memory {
 			last++
+			if k.path[last].Bytes > 0 {
+				break
+			}
 		}
-		if last+1 < len(k.path) {
-			if plan, ok := k.join(first, last+1, ReasonEmpty); ok {
+		if last > i {
+			if plan, ok := k.join(i, last, ReasonEmpty); ok {
 				return plan, true
 			}
 		}
-		if first > 0 {
-			if plan, ok := k.join(first-1, last, ReasonEmpty); ok {
+		if i > 0 && !k.path[i].Entered {
+			if plan, ok := k.join(i-1, i, ReasonEmpty); ok {
 				return plan, true
 			}
 		}
-		if last > first {
-			if plan, ok := k.join(first, last, ReasonEmpty); ok {
-				return plan, true
-			}
-		}
-		first = last
 	}
 	return Plan{}, false
 }

@@ -21,6 +21,7 @@ func checkPlan(t require.TestingT, path []Item, plan Plan) {
 	case ReasonEmpty:
 		require.LessOrEqual(t, rows, 1, "two runs cannot be joined for nothing: %s", picture)
 		require.Greater(t, len(rng), 1, picture)
+		require.False(t, entered, "an empty node takes a shared one's run away: %s", picture)
 	case ReasonReadBound:
 		require.Greater(t, len(rng), 1, picture)
 		var newer uint64
@@ -80,8 +81,9 @@ func checkRest(t require.TestingT, path []Item, p Policy) {
 	}
 	for i, it := range path {
 		if it.Bytes == 0 {
-			alone := (i == 0 || path[i-1].Memory != it.Memory) && (i == len(path)-1 || path[i+1].Memory != it.Memory)
-			require.True(t, alone, "an empty node is left: %s", picture)
+			newer := i > 0 && !it.Entered && path[i-1].Memory == it.Memory
+			older := i < len(path)-1 && !path[i+1].Entered && path[i+1].Memory == it.Memory
+			require.False(t, newer || older, "an empty node is left: %s", picture)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package damage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -9,7 +10,9 @@ import (
 	"sync"
 
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
+	"github.com/tinedb/tine/manifest"
 )
 
 // footprint is which bytes of table files a fork or snapshot is read through,
@@ -64,6 +67,45 @@ func watch(fs vfs.FS, options engine.Options, readers, keys []string) (map[strin
 		prints[who] = w.print
 	}
 	return prints, nil
+}
+
+// pathsOf gives the tables below each fork and snapshot as the manifest says, once a
+// copy of the store has put all that was in memory into tables: then all of each path
+// is in the manifest, and the tables that were there still are.
+func pathsOf(fs vfs.FS, options engine.Options) (map[string]footprint, error) {
+	options.FS = fs
+	store, err := engine.Open(storeDir, &options)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(store.Flush(), store.Close()); err != nil {
+		return nil, err
+	}
+	state, _, err := manifest.Load(fs, storeDir)
+	if err != nil {
+		return nil, err
+	}
+	path := func(id ids.NodeID) footprint {
+		p := footprint{}
+		for id != 0 {
+			n := state.Nodes[id]
+			for _, table := range n.Tables {
+				m := state.Tables[table]
+				name := ids.TableFileName(m.File)
+				p[name] = append(p[name], extent{int64(m.Offset), int64(m.Offset + m.Length)})
+			}
+			id = n.Older
+		}
+		return p
+	}
+	paths := map[string]footprint{}
+	for _, f := range state.Forks {
+		paths[f.Name] = path(f.Top)
+	}
+	for _, n := range state.Snapshots {
+		paths["@"+n.Name] = path(n.Node)
+	}
+	return paths, nil
 }
 
 // watchedFS notes which bytes of table files are read.

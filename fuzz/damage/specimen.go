@@ -28,11 +28,12 @@ type Specimen struct {
 	files   map[string][]byte   // undamaged
 	earlier []map[string][]byte // the same store's files at earlier moments
 
-	states []model.State // after each operation
-	lsns   []uint64      // lsns[k]: the log's last record after k operations
-	synced []bool        // synced[k]: operation k was acknowledged as durable
-	keys   []string      // that were ever used, and some that were not
-	prints map[string]footprint
+	states []model.State        // after each operation
+	lsns   []uint64             // lsns[k]: the log's last record after k operations
+	synced []bool               // synced[k]: operation k was acknowledged as durable
+	keys   []string             // that were ever used, and some that were not
+	prints map[string]footprint // what each fork and snapshot reads
+	paths  map[string]footprint // the tables below each, read or not
 
 	chain   []segment // the log, newest first
 	tip     segment   // the last segment of the log
@@ -60,6 +61,9 @@ func newSpecimen(name string, fs *crashfs.FS, o engine.Options, b *builder) (*Sp
 	s.applied, s.next = uint64(state.Applied), state.NextID
 	readers := slices.Sorted(maps.Keys(s.want(len(s.states) - 1)))
 	if s.prints, err = watch(s.fs.AfterKill(), o, readers, s.keys); err != nil {
+		return nil, fmt.Errorf("specimen %s: %w", name, err)
+	}
+	if s.paths, err = pathsOf(s.fs.AfterKill(), o); err != nil {
 		return nil, fmt.Errorf("specimen %s: %w", name, err)
 	}
 	return s, s.sound()
@@ -242,6 +246,24 @@ func (s *Specimen) hit(name string, offset int64) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// blames tells whether the named ones may be said to be hit by damage at a place of
+// a table file: all who read the place, and besides them only such as have the table
+// below them. These need not read it, since rows that are deleted for them are
+// stepped over unread.
+func (s *Specimen) blames(forks []string, name string, offset int64) bool {
+	for _, who := range forks {
+		if !s.paths[who].covers(name, offset) {
+			return false
+		}
+	}
+	for _, who := range s.hit(name, offset) {
+		if !slices.Contains(forks, who) {
+			return false
+		}
+	}
+	return true
 }
 
 // damaged makes the store as the case leaves it.

@@ -137,7 +137,7 @@ func requireLiveGets(t *testing.T, r *Reader, dead *Dead, rows []iterator.Row, m
 }
 
 func TestIterWithDeadRowsConforms(t *testing.T) {
-	rows := itertest.Rows(300, 3)
+	rows := itertest.Rows(unlessShort(300), 3)
 	content, meta := buildTable(t, rows, 0, WriterOptions{BlockBytes: 300})
 	r := mustOpen(t, content, &meta, 2000)
 	for _, shape := range markShapes {

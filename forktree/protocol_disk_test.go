@@ -6,6 +6,7 @@ import (
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/manifest"
+	"github.com/tinedb/tine/sstable"
 )
 
 // recordKind is what a record of the test's log says.
@@ -51,7 +52,7 @@ type freezing struct {
 type part struct {
 	fork     ids.ForkID
 	memtable ids.NodeID
-	rows     rows
+	mem      memory
 }
 
 // moment is what all forks and snapshots held just after one record.
@@ -92,16 +93,31 @@ type queued struct {
 func cloneState(s *manifest.State) *manifest.State {
 	return &manifest.State{
 		Counters: s.Counters, Forks: maps.Clone(s.Forks), Snapshots: maps.Clone(s.Snapshots),
-		Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables),
+		Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables), Marks: maps.Clone(s.Marks),
 	}
 }
 
-// image is the manifest after n more transactions than the durable ones.
-func (d *disk) image(n int) *manifest.State {
+// cut is how far into the queue a manifest reached the disk: so many transactions,
+// and so many of the marks of the next, which may be written ahead of the rest.
+type cut struct {
+	transactions, marks int
+}
+
+// image is the manifest as it is read after a crash. Marks of a node or a table that
+// is not there are forgotten.
+func (d *disk) image(at cut) *manifest.State {
 	s := cloneState(d.base)
-	for _, q := range d.queue[:n] {
+	for _, q := range d.queue[:at.transactions] {
 		s.Apply(q.tx)
 	}
+	if at.marks > 0 {
+		s.Apply(&manifest.Transaction{AddMarks: d.queue[at.transactions].tx.AddMarks[:at.marks]})
+	}
+	maps.DeleteFunc(s.Marks, func(k manifest.MarksKey, _ *sstable.Vector) bool {
+		_, node := s.Nodes[k.Node]
+		_, table := s.Tables[k.Table]
+		return !node || !table
+	})
 	return s
 }
 
@@ -141,12 +157,12 @@ func (d *disk) replay(state *manifest.State, last ids.LSN, off string) (*Tree, e
 			}
 			m, ok := mems[p.memtable]
 			if !ok {
-				m = Memtable{Mem: new(rows), Low: r.lsn}
+				m = Memtable{Mem: new(memory), Low: r.lsn}
 				mems[p.memtable] = m
 			}
-			all := p.rows
-			all.under(m.Mem.(*rows))
-			*m.Mem.(*rows) = all
+			all := p.mem
+			all.over(m.Mem.(*memory))
+			*m.Mem.(*memory) = all
 		}
 		if fz := r.frozen; fz.node != 0 {
 			frozen[fz.node] = Frozen{Fork: fz.fork, Older: fz.older, LSN: r.lsn}

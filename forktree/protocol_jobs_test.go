@@ -7,12 +7,13 @@ import (
 	"github.com/tinedb/tine/sstable"
 )
 
-// job is work that has claimed its nodes and read them, and installs later.
+// job is work that has claimed its nodes and read them, and goes on in steps. A step
+// is what a store does without letting anybody else in between.
 type job struct {
-	claims  []*Claim
-	install []func() // one for each claim
-	file    ids.FileNum
-	used    bool // an install took tables of the file
+	claims []*Claim // not given back yet
+	step   func() (done bool)
+	file   ids.FileNum
+	used   bool // the tree knows tables of the file
 }
 
 // claim asks the tree, or with the rule switched off takes what it wants.
@@ -57,9 +58,11 @@ func (s *protocolStore) begin() {
 	}
 	n := nodes[s.rand.Intn(len(nodes))]
 	switch {
+	case n.Mem == nil && s.chance(35):
+		s.beginRewrite(n)
 	case n.Mem == nil:
-		s.beginMerge(stretch(n, 1+s.rand.Intn(4), false))
-	case s.chance(40):
+		s.beginMerge(stretch(n, 1+s.rand.Intn(3), false))
+	case s.chance(30):
 		s.beginConsolidation(stretch(n, 2+s.rand.Intn(2), true))
 	default:
 		s.beginFlush(n, nodes)
@@ -67,86 +70,73 @@ func (s *protocolStore) begin() {
 }
 
 // start files a job; nothing is kept of one that could claim nothing.
-func (s *protocolStore) start(j *job) {
+func (s *protocolStore) start(j *job, step func() bool) {
 	if len(j.claims) > 0 {
+		j.step = step
 		s.jobs = append(s.jobs, j)
 	}
 }
 
-// output writes rows as tables into the job's file, without the tombstones that
-// nothing below needs.
-func (s *protocolStore) output(j *job, all rows, below *Node, offset *uint64) []sstable.Meta {
-	older := s.data.content(nil, below)
-	for k, v := range all {
-		if v == tombstone && older[k] == 0 {
-			all[k] = 0
-			s.saw("tombstone dropped")
-		}
+// advance takes a job a step further.
+func (s *protocolStore) advance(j *job) {
+	if j.step() {
+		s.jobs = slices.DeleteFunc(s.jobs, func(x *job) bool { return x == j })
 	}
+}
+
+// giveBack ends what a job has claimed. A file of which the tree knows no table goes.
+func (s *protocolStore) giveBack(j *job) {
+	for _, c := range j.claims {
+		s.tree.Unclaim(c)
+	}
+	j.claims = nil
+	if j.file != 0 && !j.used {
+		s.zombies = append(s.zombies, zombie{file: j.file})
+	}
+}
+
+// output writes rows as tables into the job's file.
+func (s *protocolStore) output(j *job, all *rows, offset *uint64) []sstable.Meta {
 	if j.file == 0 {
 		j.file = ids.FileNum(s.id())
 		s.files[j.file] = true
 	}
 	perTable := []int{2, 3, keyCount}[s.rand.Intn(3)]
-	return s.data.write(&all, perTable, j.file, func() ids.TableID { return ids.TableID(s.id()) }, offset)
+	return s.data.write(all, perTable, j.file, func() ids.TableID { return ids.TableID(s.id()) }, offset)
 }
 
-// beginFlush packs n, and perhaps more memory nodes, into one file.
+// beginFlush packs n, and perhaps more memory nodes, into one file. A node with
+// range deletes waits until all older ones are in tables.
 func (s *protocolStore) beginFlush(n *Node, nodes []*Node) {
 	j := &job{}
+	var install []func()
 	var offset uint64
 	for _, n := range append([]*Node{n}, nodes[:s.rand.Intn(len(nodes)+1)]...) {
 		if n.Mem == nil || len(j.claims) == 3 || slices.ContainsFunc(j.claims, func(c *Claim) bool { return c.Swap == n }) {
 			continue
 		}
+		mem, below := n.Mem.(*memory), layers(n.Older)
+		if mem.covered != 0 && slices.ContainsFunc(below, func(l layer) bool { return l.mem != nil }) {
+			s.saw("a range waits for memory")
+			if s.off != "rangewait" {
+				continue
+			}
+		}
 		c := s.claim([]*Node{n})
 		if c == nil {
 			continue
 		}
-		metas := s.output(j, *n.Mem.(*rows), n.Older, &offset)
+		all := mem.rows
+		found := s.resolve(&all, mem.covered, below)
+		metas := s.output(j, &all, &offset)
 		j.claims = append(j.claims, c)
-		j.install = append(j.install, func() {
-			s.tree.InstallTables(c, s.tree.NewRun(metas), nil)
+		install = append(install, func() {
+			s.installing(c, found, func(found []TableMarks) { s.tree.InstallTables(c, s.tree.NewRun(metas), found) })
 			j.used = j.used || len(metas) > 0
 			s.saw("flush")
 		})
 	}
-	s.start(j)
-}
-
-func (s *protocolStore) beginMerge(rng []*Node) {
-	c := s.claim(rng)
-	if c == nil {
-		return
-	}
-	j := &job{claims: []*Claim{c}}
-	var all rows
-	var filled []*Run
-	for _, n := range rng {
-		all.under(s.data.run(n.Run))
-		if len(n.Run.Tables) > 0 {
-			filled = append(filled, n.Run)
-		}
-	}
-	saw := func(what string) {
-		s.saw(what)
-		if slices.ContainsFunc(rng[1:], func(n *Node) bool { return n.Holders() > 1 }) {
-			s.saw(what + " across a branch point")
-		}
-	}
-	if len(rng) > 1 && len(filled) == 1 {
-		j.install = append(j.install, func() { saw("join"); s.tree.installMerge(c, filled[0]) })
-		s.start(j)
-		return
-	}
-	var offset uint64
-	metas := s.output(j, all, rng[len(rng)-1].Older, &offset)
-	j.install = append(j.install, func() {
-		saw("merge")
-		s.tree.installMerge(c, s.tree.NewRun(metas))
-		j.used = len(metas) > 0
-	})
-	s.start(j)
+	s.start(j, func() bool { return s.installAll(j, install) })
 }
 
 func (s *protocolStore) beginConsolidation(rng []*Node) {
@@ -157,20 +147,35 @@ func (s *protocolStore) beginConsolidation(rng []*Node) {
 	if c == nil {
 		return
 	}
-	all := new(rows)
+	all := new(memory)
 	for _, n := range rng {
-		all.under(n.Mem.(*rows))
+		all.over(n.Mem.(*memory))
 	}
 	j := &job{claims: []*Claim{c}}
-	j.install = append(j.install, func() {
+	install := func() {
 		low := c.Swap.Low
 		s.tree.InstallMemory(c, all)
 		if s.off == "lowater" {
 			c.Swap.Low = low
 		}
 		s.saw("consolidation")
-	})
-	s.start(j)
+	}
+	s.start(j, func() bool { return s.installAll(j, []func(){install}) })
+}
+
+// installAll installs what is still wanted of a job's claims, publishes it in the
+// same step, and gives the claims back.
+func (s *protocolStore) installAll(j *job, install []func()) (done bool) {
+	for i, c := range j.claims {
+		if c.Wanted() && s.fits(c) {
+			install[i]()
+		} else {
+			s.saw("job discarded")
+		}
+	}
+	s.publish()
+	s.giveBack(j)
+	return true
 }
 
 // fits tells whether the nodes are still of the form that the job read. They
@@ -185,22 +190,182 @@ func (s *protocolStore) fits(c *Claim) bool {
 	return !slices.ContainsFunc(c.Range, func(n *Node) bool { return (n.Run != nil) != inTables })
 }
 
-// finish installs what is still wanted, publishes it in the same step, and gives
-// the claims back.
-func (s *protocolStore) finish(j *job) {
-	s.jobs = slices.DeleteFunc(s.jobs, func(x *job) bool { return x == j })
-	for i, c := range j.claims {
-		if c.Wanted() && s.fits(c) {
-			j.install[i]()
-		} else {
-			s.saw("job discarded")
+// beginMerge reads all runs of a range. The marks of the range's nodes are applied.
+func (s *protocolStore) beginMerge(rng []*Node) {
+	c := s.claim(rng)
+	if c == nil {
+		return
+	}
+	var consumed []*Table
+	var filled []*Run
+	for _, n := range rng {
+		if consumed = append(consumed, n.Run.Tables...); len(n.Run.Tables) > 0 {
+			filled = append(filled, n.Run)
 		}
 	}
+	j := &job{claims: []*Claim{c}}
+	if len(rng) > 1 && len(filled) == 1 {
+		s.startReplacing(j, "join", nil, func() *Replacement { return s.tree.Replace(c, filled[0], nil, nil) })
+		return
+	}
+	dead := map[*Table]set{}
+	remap, all := sstable.NewRemapBuilder(), new(mixing)
+	for _, n := range rng {
+		for _, m := range n.Marks() {
+			dead[m.Table] |= m.dead()
+		}
+		for _, tb := range n.Run.Tables {
+			if dead[tb] != 0 {
+				s.saw("dead rows left out")
+			}
+			all.add(tb, s.data[tb.Meta.ID], dead[tb], remap.From(tb.Meta.ID, tb.Meta.Rows))
+		}
+	}
+	found := s.resolve(&all.rows, 0, layers(rng[len(rng)-1].Older))
+	var offset uint64
+	metas := s.output(j, &all.rows, &offset)
+	for _, m := range metas {
+		all.keep(remap, m.ID, s.data[m.ID])
+	}
+	done := remap.Finish()
+	s.startReplacing(j, "merge", found, func() *Replacement {
+		j.used = len(metas) > 0
+		return s.tree.Replace(c, s.tree.NewRun(metas), consumed, done)
+	})
+}
+
+// beginRewrite reads some tables of one node, without the rows that are dead on
+// every path to it, and keeps the others.
+func (s *protocolStore) beginRewrite(n *Node) {
+	if len(n.Run.Tables) == 0 {
+		return
+	}
+	c := s.claim([]*Node{n})
+	if c == nil {
+		return
+	}
+	dead := map[*Table]set{}
+	for _, x := range s.through(n) {
+		for _, m := range x.Marks() {
+			dead[m.Table] |= m.dead()
+		}
+	}
+	type part struct {
+		kept  *Table
+		metas []sstable.Meta
+	}
+	j := &job{claims: []*Claim{c}}
+	var parts []part
+	var consumed []*Table
+	var found []TableMarks
+	var offset uint64
+	remap, below := sstable.NewRemapBuilder(), layers(n.Older)
+	for _, tb := range n.Run.Tables {
+		if s.chance(50) {
+			parts = append(parts, part{kept: tb})
+			continue
+		}
+		if dead[tb] != 0 {
+			s.saw("dead rows rewritten")
+		}
+		consumed = append(consumed, tb)
+		var all mixing
+		all.add(tb, s.data[tb.Meta.ID], dead[tb], remap.From(tb.Meta.ID, tb.Meta.Rows))
+		found = append(found, s.resolve(&all.rows, 0, below)...)
+		metas := s.output(j, &all.rows, &offset)
+		for _, m := range metas {
+			all.keep(remap, m.ID, s.data[m.ID])
+		}
+		parts = append(parts, part{metas: metas})
+	}
+	done := remap.Finish()
+	s.startReplacing(j, "rewrite", found, func() *Replacement {
+		var tables []*Table
+		for _, p := range parts {
+			if p.kept != nil {
+				tables = append(tables, p.kept)
+				continue
+			}
+			tables = append(tables, s.tree.NewTables(p.metas)...)
+			j.used = j.used || len(p.metas) > 0
+		}
+		if len(consumed) > 0 && len(consumed) < len(n.Run.Tables) {
+			s.saw("rewrite of some tables")
+		}
+		return s.tree.Replace(c, s.tree.RunOf(tables), consumed, done)
+	})
+}
+
+// startReplacing files a job that puts a run into the tree: prepare, stage in slices,
+// install or abandon, sweep in slices.
+func (s *protocolStore) startReplacing(j *job, name string, found []TableMarks, prepare func() *Replacement) {
+	c := j.claims[0]
+	var r *Replacement
+	s.start(j, func() bool {
+		switch {
+		case r == nil:
+			if !c.Wanted() || !s.fits(c) {
+				s.saw("job discarded")
+				s.giveBack(j)
+				return true
+			}
+			r = prepare()
+			if s.chance(60) {
+				return false
+			}
+			s.installRun(j, r, name, found)
+			return r.Staged() == 0
+		case r.state != replacementPrepared:
+			s.saw("swept")
+			more := s.sweep(r, 1+s.rand.Intn(2))
+			s.publish()
+			return !more
+		case r.Todo() > 0 && s.chance(70):
+			s.saw("staged")
+			s.stage(r, 1+s.rand.Intn(2))
+			s.publish()
+			return false
+		}
+		s.installRun(j, r, name, found)
+		return r.Staged() == 0
+	})
+}
+
+func (s *protocolStore) installRun(j *job, r *Replacement, name string, found []TableMarks) {
+	c := r.claim
+	if c.Wanted() && s.fits(c) {
+		across := slices.ContainsFunc(c.Range[1:], func(n *Node) bool { return n.Holders() > 1 })
+		s.installing(c, found, func(found []TableMarks) { s.install(r, found) })
+		if s.saw(name); across {
+			s.saw(name + " across a branch point")
+		}
+		if r.Staged() > 0 {
+			s.saw(name + " under marks")
+		}
+	} else {
+		s.saw("job abandoned")
+		s.tree.Abandon(r)
+	}
+	if s.off == "onetxn" {
+		s.delayed = c.Swap
+	}
 	s.publish()
-	for _, c := range j.claims {
-		s.tree.Unclaim(c)
+	s.giveBack(j)
+}
+
+// installing calls an install with what the claim's job has found dead.
+func (s *protocolStore) installing(c *Claim, found []TableMarks, install func([]TableMarks)) {
+	hits := func(r *Replacement) bool {
+		return slices.ContainsFunc(found, func(m TableMarks) bool { return slices.Contains(r.consumed, m.Table) })
 	}
-	if j.file != 0 && !j.used {
-		s.zombies = append(s.zombies, zombie{file: j.file})
+	if slices.ContainsFunc(c.missed, hits) {
+		s.saw("prepared marks carried over")
 	}
+	for r := range s.tree.replacements {
+		if c.Swap.above(r.claim.Swap) && hits(r) {
+			s.saw("marks installed over a staged replacement")
+			break
+		}
+	}
+	s.letInstall(c, found, install)
 }

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	maxForks     = 8
+	manyForks    = 8
+	fewForks     = 3
 	maxSnapshots = 3
 	maxJobs      = 5
 	maxPins      = 3
@@ -22,6 +23,9 @@ type protocolStore struct {
 	*disk
 	rand *rand.Rand
 	off  string // the rule that is switched off, "" for none
+	deep bool   // few forks grow long paths, and much is done about them
+
+	maxForks int
 	tree *Tree
 	data shelf
 
@@ -37,7 +41,11 @@ type protocolStore struct {
 	pins    []*pin
 	zombies []zombie
 	late    *queued // rule order off: a transaction that waits for a newer one
-	seen    map[string]int
+
+	delayed *Node            // rule onetxn off: the swapped node of the transaction that comes
+	behind  []manifest.Marks // rule onetxn off: marks that are left for the next transaction
+
+	seen map[string]int
 }
 
 // zombie is a file that goes when a manifest transaction is durable.
@@ -48,18 +56,21 @@ type zombie struct {
 
 // pin is a view: the layers of a path, and what a reader must see through them.
 type pin struct {
-	layers []any // *rows or *Run
+	layers []layer
 	want   rows
 }
 
 func newProtocolStore(seed int64, off string) *protocolStore {
 	s := &protocolStore{
-		rand: rand.New(rand.NewSource(seed)), off: off, tree: New(), data: shelf{}, nextID: 1,
+		rand: rand.New(rand.NewSource(seed)), off: off, deep: seed%2 == 1, tree: New(), data: shelf{}, nextID: 1,
 		disk: &disk{base: manifest.NewState(), files: map[ids.FileNum]bool{}},
 		now:  moment{forks: map[ids.ForkID]held{}, snaps: map[ids.SnapshotID]held{}},
 		past: map[ids.LSN]moment{}, seen: map[string]int{},
 	}
 	f := &Fork{ID: ids.ForkID(s.id()), Name: "main", MemtableID: ids.NodeID(s.id())}
+	if s.maxForks = manyForks; s.deep {
+		s.maxForks = fewForks
+	}
 	s.tree.AddFork(f)
 	s.now.forks[f.ID] = held{name: f.Name}
 	s.past[0] = s.now.clone()
@@ -111,7 +122,7 @@ func (s *protocolStore) anySnapshot() *Snapshot {
 // freeName picks a name out of few, so that names are often used again.
 func (s *protocolStore) freeName(taken func(string) bool) string {
 	for {
-		if name := string(rune('a' + s.rand.Intn(maxForks+1))); !taken(name) {
+		if name := string(rune('a' + s.rand.Intn(manyForks+1))); !taken(name) {
 			return name
 		}
 	}
@@ -128,12 +139,7 @@ func (s *protocolStore) write() {
 	for i, f := range forks {
 		parts[i] = part{fork: f.ID, memtable: f.MemtableID}
 		for range []int{1, 1, 4}[s.rand.Intn(3)] {
-			s.value++
-			v := s.value
-			if s.chance(35) {
-				v = tombstone
-			}
-			parts[i].rows[s.rand.Intn(keyCount)] = v
+			s.writeTo(&parts[i].mem)
 		}
 	}
 	if s.off == "idlock" && s.chance(30) {
@@ -141,19 +147,35 @@ func (s *protocolStore) write() {
 	}
 	for i, f := range forks {
 		if f.Mem == nil {
-			f.Mem, f.Low = new(rows), s.lastLSN+1
+			f.Mem, f.Low = new(memory), s.lastLSN+1
 		}
-		all := parts[i].rows
-		all.under(f.Mem.(*rows))
-		*f.Mem.(*rows) = all
+		all := parts[i].mem
+		all.over(f.Mem.(*memory))
+		*f.Mem.(*memory) = all
 
 		h := s.now.forks[f.ID]
-		all = parts[i].rows
-		all.under(&h.rows)
-		h.rows = all.read()
+		see := parts[i].mem.layer()
+		see.under(&h.rows)
+		h.rows = see.read()
 		s.now.forks[f.ID] = h
 	}
 	s.place(record{kind: recBatch, parts: parts})
+}
+
+// writeTo does one operation: a key is set or deleted, or a range is deleted.
+func (s *protocolStore) writeTo(m *memory) {
+	k := s.rand.Intn(keyCount)
+	switch x := s.rand.Intn(100); {
+	case x < 50:
+		s.value++
+		m.rows[k] = s.value
+	case x < 96:
+		m.rows[k] = tombstone
+	default:
+		for to := k + 1 + s.rand.Intn(keyCount/2); k < min(to, keyCount); k++ {
+			m.cover(k)
+		}
+	}
 }
 
 // source picks what a fork or a reset begins from.
@@ -167,7 +189,7 @@ func (s *protocolStore) source() (top *Node, fz freezing, content rows) {
 }
 
 func (s *protocolStore) fork() {
-	if s.tree.ForkCount() >= maxForks {
+	if s.tree.ForkCount() >= s.maxForks {
 		return
 	}
 	top, fz, content := s.source()
@@ -232,16 +254,13 @@ func (s *protocolStore) pin() {
 	if len(s.pins) == maxPins {
 		s.unpin()
 	}
-	f := s.anyFork()
-	p := &pin{want: s.data.content(nil, f.Top)}
-	for n := range Path(f.Top) {
-		if n.Mem != nil {
-			p.layers = append(p.layers, n.Mem)
-		} else {
-			s.tree.Pin(n.Run)
-			p.layers = append(p.layers, n.Run)
+	p := &pin{layers: layers(s.anyFork().Top)}
+	for _, l := range p.layers {
+		if l.run != nil {
+			s.tree.Pin(l.run)
 		}
 	}
+	p.want = s.data.read(p.layers)
 	s.pins = append(s.pins, p)
 }
 
@@ -249,8 +268,8 @@ func (s *protocolStore) unpin() {
 	p := s.pins[0]
 	s.pins = s.pins[1:]
 	for _, l := range p.layers {
-		if r, ok := l.(*Run); ok {
-			s.tree.Unpin(r)
+		if l.run != nil {
+			s.tree.Unpin(l.run)
 		}
 	}
 }
@@ -259,6 +278,7 @@ func (s *protocolStore) unpin() {
 func (s *protocolStore) publish() (at int) {
 	q := queued{tx: s.tree.TakeTransaction(), need: s.need()}
 	q.tx.Counters = &manifest.Counters{Applied: s.newest, Trimmed: s.trimmed, NextID: s.nextID, NextLSN: s.lastLSN + 1}
+	s.leaveBehind(q.tx)
 	files, _ := s.tree.TakeObsolete()
 	switch {
 	case s.off == "order" && s.late == nil && s.chance(30):

@@ -1,6 +1,8 @@
 package forktree
 
 import (
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/sstable"
 )
@@ -12,20 +14,21 @@ const keyCount = 12
 // tombstone is the value of a deleted key; 0 says nothing about a key.
 const tombstone = ^uint32(0)
 
-// rows is a memtable, the rows of a table, and a content: a value per key.
+// rows are the rows of a table or of a memtable, and a content: a value per key.
 type rows [keyCount]uint32
 
-func (r *rows) Len() int {
+// count is the number of rows; those before a key give the key's ordinal.
+func (r *rows) count() int { return r.before(keyCount) }
+
+func (r *rows) before(key int) int {
 	n := 0
-	for _, v := range r {
+	for _, v := range r[:key] {
 		if v != 0 {
 			n++
 		}
 	}
 	return n
 }
-
-func (r *rows) Bytes() int64 { return int64(16 * r.Len()) }
 
 // under lays r over older: what r says nothing about is taken from older.
 func (r *rows) under(older *rows) {
@@ -46,35 +49,159 @@ func (r rows) read() rows {
 	return r
 }
 
-// shelf holds the rows of every table that was ever written.
-type shelf map[ids.TableID]*rows
+// set is a set of keys, or of rows of a table.
+type set uint32
 
-func (s shelf) run(r *Run) *rows {
-	var out rows
-	for _, tb := range r.Tables {
-		out.under(s[tb.Meta.ID])
+func (s set) has(i int) bool { return s>>i&1 != 0 }
+
+func (s *set) add(i int) { *s |= 1 << i }
+
+// vector gives a set of rows of a table as marks; it must not be empty.
+func (s set) vector(tb *Table) *sstable.Vector {
+	dead := roaring.New()
+	for i := range int(tb.Meta.Rows) {
+		if s.has(i) {
+			dead.Add(uint32(i))
+		}
+	}
+	return sstable.NewVector(tb.Meta.Rows, dead)
+}
+
+// dead gives the rows that a node marks. The set is kept with the marks, as an
+// engine keeps what its readers need: it must go when the marks change.
+func (m *Marks) dead() set {
+	s, ok := m.Local.(set)
+	if !ok {
+		for from, to := range m.Vector.Bitmap().Ranges() {
+			for row := int(from); row < int(to); row++ {
+				s.add(row)
+			}
+		}
+		m.Local = s
+	}
+	return s
+}
+
+// memory is a memtable: rows, and the keys that range deletes cover. A covered key
+// is hidden in all older layers, whether the memtable has a row of it or not.
+type memory struct {
+	rows    rows
+	covered set
+}
+
+func (m *memory) Len() int { return m.rows.count() }
+
+func (m *memory) Bytes() int64 { return int64(16 * m.rows.count()) }
+
+// cover deletes a key by a range: of the memtable's own row it makes a tombstone.
+func (m *memory) cover(key int) {
+	m.covered.add(key)
+	if m.rows[key] != 0 {
+		m.rows[key] = tombstone
+	}
+}
+
+// over lays m over an older memtable.
+func (m *memory) over(older *memory) {
+	for k, v := range older.rows {
+		switch {
+		case m.rows[k] != 0 || v == 0:
+		case m.covered.has(k):
+			m.rows[k] = tombstone
+		default:
+			m.rows[k] = v
+		}
+	}
+	m.covered |= older.covered
+}
+
+// layer is what m is to those who read through it.
+func (m *memory) layer() *rows {
+	out := m.rows
+	for k := range out {
+		if out[k] == 0 && m.covered.has(k) {
+			out[k] = tombstone
+		}
 	}
 	return &out
 }
 
-// form gives the rows of a node in its present form.
-func (s shelf) form(n *Node) *rows {
-	if n.Mem != nil {
-		return n.Mem.(*rows)
+// layer is one node as a reader found it: a memtable, or a run with what was dead
+// in its tables.
+type layer struct {
+	mem  *memory
+	run  *Run
+	dead map[*Table]set
+}
+
+// layers gives what a reader needs of a path, newest first.
+func layers(top *Node) []layer {
+	var out []layer
+	dead := map[*Table]set{}
+	for n := range Path(top) {
+		for _, m := range n.Marks() {
+			dead[m.Table] |= m.dead()
+		}
+		if n.Mem != nil {
+			out = append(out, layer{mem: n.Mem.(*memory)})
+			continue
+		}
+		l := layer{run: n.Run}
+		for _, tb := range n.Run.Tables {
+			if d := dead[tb]; d != 0 {
+				if l.dead == nil {
+					l.dead = map[*Table]set{}
+				}
+				l.dead[tb] = d
+			}
+		}
+		out = append(out, l)
 	}
-	return s.run(n.Run)
+	return out
+}
+
+// shelf holds the rows of every table that was ever written.
+type shelf map[ids.TableID]*rows
+
+// alive gives a table's rows without the dead ones.
+func (s shelf) alive(tb *Table, dead set) rows {
+	out := *s[tb.Meta.ID]
+	row := 0
+	for k, v := range out {
+		if v == 0 {
+			continue
+		}
+		if dead.has(row) {
+			out[k] = 0
+		}
+		row++
+	}
+	return out
+}
+
+// read is what a reader sees through the layers.
+func (s shelf) read(layers []layer) rows {
+	var out rows
+	for _, l := range layers {
+		if l.mem != nil {
+			out.under(l.mem.layer())
+			continue
+		}
+		for _, tb := range l.run.Tables {
+			alive := s.alive(tb, l.dead[tb])
+			out.under(&alive)
+		}
+	}
+	return out.read()
 }
 
 // content is what a reader sees through a memtable over a path.
 func (s shelf) content(mem Memory, top *Node) rows {
-	var out rows
+	all := layers(top)
 	if mem != nil {
-		out = *mem.(*rows)
+		all = append([]layer{{mem: mem.(*memory)}}, all...)
 	}
-	for n := range Path(top) {
-		out.under(s.form(n))
-	}
-	return out.read()
+	return s.read(all)
 }
 
 // write puts the rows into tables of at most perTable rows, in one file.

@@ -1,7 +1,8 @@
 package engine
 
 import (
-	"math/rand/v2"
+	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -200,66 +201,65 @@ func TestAWhollyDeadTableReadsAsEmpty(t *testing.T) {
 	m.sound()
 }
 
-// A flush that takes tombstones away and a merge that takes rows away are each one
-// transaction with the marks: with power lost between the two, what was deleted would
-// be back. At every call of a flush and of a merge power is lost, in ways that keep
-// a part of what was written.
+// A flush that drops tombstones and a merge that moves rows are each one transaction
+// with the marks: if power is lost between the two, what was deleted is back. After
+// each group of the manifest, images are taken in which only its first frames have
+// reached the disk.
 func TestTablesAndMarksBecomeDurableTogether(t *testing.T) {
 	m := newMarking(t, 8<<10)
-	m.s.opts.Schedule = nil
-	letters := []byte("abcdefghijklmnopqrstuvwxyz")
-	b := m.s.NewBatch()
-	for _, k := range letters {
-		for i := range 200 {
-			b.Set(m.fork(MainFork), append([]byte{k}, byte(i)), []byte("much"))
-		}
-	}
-	require.NoError(t, b.Commit())
-	m.flush()
-	old := m.top(MainFork)
-	young := m.layer(MainFork, "az")
-
-	rng := rand.New(rand.NewPCG(1, 1))
-	var images []*crashfs.FS
-	collect := func(int) {
-		for range 4 {
-			images = append(images, m.disk.PowerLoss(rng))
-		}
-	}
-	// Every other row, so that the vectors are long.
-	b = m.s.NewBatch()
-	for _, k := range letters {
-		for i := 0; i < 200; i += 2 {
-			b.Delete(m.fork(MainFork), append([]byte{k}, byte(i)))
-		}
-	}
-	require.NoError(t, b.Commit())
-	require.NoError(t, m.s.Sync())
-	m.disk.OnMutation(collect)
-	m.flush()
-	m.merge(young, old)
-	require.NoError(t, m.s.Settle())
-	m.disk.OnMutation(nil)
-	require.Positive(t, m.s.Stats().RowsMarked)
-	require.Positive(t, m.s.Stats().VectorsTranslated)
-	require.Greater(t, len(images), 50)
-	for i, image := range images {
-		s, err := Open("/db", &Options{FS: image, Manual: true})
-		require.NoError(t, err)
-		f, err := s.Fork(MainFork)
-		require.NoError(t, err)
-		rows := 0
-		it, err := f.NewIter(Range{})
-		require.NoError(t, err)
-		for ok := it.First(); ok; ok = it.Next() {
-			if len(it.Key()) == 2 {
-				rows++
-				require.Equal(t, byte(1), it.Key()[1]%2, "image %d: key %q is back", i, it.Key())
+	old, young := m.layer(MainFork, "abcdefgh"), m.layer(MainFork, "cx")
+	m.makeFork(MainFork, "child")
+	m.set(MainFork, "z")
+	var images []*crashfs.FS // looked at when nobody is held
+	var synced func()
+	synced = func() {
+		m.at(schedule.ManifestSynced, synced)
+		name, content := manifestOf(t, m.disk)
+		frames := manifestFrames(content)
+		last := frames[len(frames)-1]
+		group := binary.LittleEndian.Uint64(content[last+24:]) // synced when the last frame was written
+		for _, cut := range append(frames, len(content)) {
+			if uint64(cut) < group {
+				continue
 			}
+			image := m.disk.AfterKill()
+			require.NoError(t, image.WriteFile(name, slices.Concat(content[:cut], make([]byte, len(content)-cut))))
+			images = append(images, image)
 		}
-		require.NoError(t, it.Close())
-		require.Equal(t, 100*len(letters), rows, "image %d", i)
-		require.NoError(t, s.Verify())
-		require.NoError(t, s.Close())
 	}
+	look := func(what string) {
+		delete(m.held, schedule.ManifestSynced)
+		require.Greater(t, len(images), 2, what)
+		for i, image := range images {
+			s, err := Open("/db", &Options{FS: image, Manual: true})
+			require.NoError(t, err, "%s: image %d", what, i)
+			m.holds(s)
+			require.NoError(t, s.Verify())
+			require.NoError(t, s.Close())
+		}
+		images = nil
+	}
+	m.delete(MainFork, "ace")
+	m.delete("child", "b")
+	m.at(schedule.ManifestSynced, synced)
+	m.flush()
+	look("a flush that drops tombstones")
+	require.Equal(t, "ace", m.marks(m.top(MainFork), old))
+
+	m.at(schedule.ManifestSynced, synced)
+	m.merge(young, old)
+	look("a merge under marks")
+	require.Equal(t, "ace", m.marks(m.top(MainFork), young))
+
+	m.deleteRange("child", "a", "d")
+	m.at(schedule.ManifestSynced, synced)
+	m.flush()
+	look("a flush of a range delete")
+
+	upper := m.top("child")
+	m.at(schedule.ManifestSynced, synced)
+	m.merge(upper, upper.Older)
+	look("a merge of marking nodes")
+	require.Equal(t, "abc", m.marks(upper, young))
+	m.sound()
 }

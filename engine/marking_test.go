@@ -39,7 +39,7 @@ func newMarking(t *testing.T, tableBytes int64) *marking {
 func (m *marking) open(tableBytes int64) {
 	var err error
 	m.s, err = Open("/db", &Options{
-		FS: m.disk, Manual: true, TableBytes: tableBytes, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 1,
+		FS: m.disk, Manual: true, SegmentBytes: 16 << 10, TableBytes: tableBytes, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 1,
 		Schedule: schedule.New(0, func(p schedule.Point) {
 			if do := m.held[p]; do != nil {
 				delete(m.held, p)

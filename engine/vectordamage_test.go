@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func TestAVectorThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
 					if sealed {
 						reseal(name, damaged)
 					}
-					requireRefused(t, m.disk, name, damaged, "%s: byte %d of %d, sealed %v", when, i, len(vector), sealed)
+					requireRefused(t, m.disk, name, damaged, fmt.Sprintf("%s: byte %d of %d, sealed %v", when, i, len(vector), sealed))
 				}
 			}
 		}
@@ -61,7 +62,7 @@ func TestAVectorThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
 
 // requireRefused makes sure that nobody opens the store with these bytes for its
 // manifest, and that the quickest check tells why.
-func requireRefused(t *testing.T, disk *crashfs.FS, name string, damaged []byte, format string, args ...any) {
+func requireRefused(t *testing.T, disk *crashfs.FS, name string, damaged []byte, what string) {
 	t.Helper()
 	image := disk.AfterKill()
 	require.NoError(t, image.WriteFile(name, damaged))
@@ -70,14 +71,14 @@ func requireRefused(t *testing.T, disk *crashfs.FS, name string, damaged []byte,
 		if err == nil {
 			_ = s.Close()
 		}
-		require.ErrorIs(t, err, ErrCorrupt, format, args)
+		require.ErrorIs(t, err, ErrCorrupt, what)
 		var corrupt *errs.CorruptError
 		require.True(t, errors.As(err, &corrupt))
 		require.Equal(t, path.Base(name), path.Base(corrupt.File))
 	}
 	report, err := Check("/db", CheckOptions{FS: image, Level: CheckQuick})
 	require.NoError(t, err)
-	require.False(t, report.OK(), format, args)
+	require.False(t, report.OK(), what)
 	require.Equal(t, path.Base(name), path.Base(report.Problems[0].File))
 }
 
@@ -94,21 +95,32 @@ func manifestOf(t *testing.T, disk *crashfs.FS) (name string, content []byte) {
 	return name, content
 }
 
-// reseal makes the chain of checksums of a manifest's frames right again; see the
-// format page of package manifest.
+// A manifest is a header and frames, each of a header, a payload and zeros up to a
+// multiple of eight; see the format page of its package.
+const manifestHeader, frameHeader = 56, 40
+
+// manifestFrames gives where the frames of a manifest begin.
+func manifestFrames(content []byte) (at []int) {
+	for next := manifestHeader; next+frameHeader <= len(content) && content[next] != 0; {
+		at = append(at, next)
+		next += frameHeader + int(binary.LittleEndian.Uint32(content[next+4:])+7)/8*8
+	}
+	return at
+}
+
+// reseal makes the chain of checksums of a manifest's frames right again.
 func reseal(name string, content []byte) {
-	const header, frameHeader = 56, 40
 	_, number := ids.ParseFileName(path.Base(name))
 	le := binary.LittleEndian
-	chain := le.Uint64(content[header-8:])
-	for at := header; at+frameHeader <= len(content) && content[at] != 0; {
-		frame := content[at : at+frameHeader+int(le.Uint32(content[at+4:])+7)/8*8]
+	chain := le.Uint64(content[manifestHeader-8:])
+	for _, at := range manifestFrames(content) {
+		frame := content[at:]
+		frame = frame[:frameHeader+int(le.Uint32(frame[4:])+7)/8*8]
 		le.PutUint64(frame[16:], chain)
 		var place [16]byte
 		le.PutUint64(place[0:], uint64(number))
 		le.PutUint64(place[8:], uint64(at))
 		chain = xxhash.Sum64(slices.Concat(place[:], frame[:32], frame[frameHeader:]))
 		le.PutUint64(frame[32:], chain)
-		at += len(frame)
 	}
 }

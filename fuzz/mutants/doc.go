@@ -37,12 +37,9 @@
 //
 // # What has no mutant
 //
-// Mechanisms that the store does not have yet: range deletes and deletion vectors
-// (a vector applied to all forks, a vector error read as empty, vectors translated
-// or applied by row after a swap, marks that are pending while a table is
-// rewritten), re-logging of old memtables to free the log (its image of the fork
-// table, one transaction for all of it), and names in paths: files are named by
-// numbers alone, and no server takes requests.
+// Mechanisms that the store does not have yet: re-logging of old memtables to free
+// the log (its image of the fork table, one transaction for all of it), and names in
+// paths: files are named by numbers alone, and no server takes requests.
 //
 // Bugs that were tried and are none, because something else makes them harmless:
 //

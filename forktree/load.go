@@ -56,7 +56,9 @@ func Load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.Node
 }
 
 // loadMarks gives the nodes their vectors. Those of a node or about a table that
-// nothing reaches are left out.
+// nothing reaches are left out, and so are those about a table that is not on the
+// node's path: a swap has replaced it there and nobody is left to sweep them. Cost:
+// O(length of the path) for each vector.
 func (l *loader) loadMarks() error {
 	keys := make([]manifest.MarksKey, 0, len(l.state.Marks))
 	for key := range l.state.Marks {
@@ -74,6 +76,8 @@ func (l *loader) loadMarks() error {
 			return fmt.Errorf("node %d is in memory and marks rows of table %d", n.ID, tb.Meta.ID)
 		case v.Rows() != tb.Meta.Rows:
 			return fmt.Errorf("node %d marks table %d as one of %d rows, it has %d", n.ID, tb.Meta.ID, v.Rows(), tb.Meta.Rows)
+		case !n.reaches(tb):
+			continue
 		}
 		l.t.putMarks(n, tb, v)
 	}

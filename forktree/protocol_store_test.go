@@ -26,8 +26,8 @@ type protocolStore struct {
 	deep bool   // few forks grow long paths, and much is done about them
 
 	maxForks int
-	tree *Tree
-	data shelf
+	tree     *Tree
+	data     shelf
 
 	lastLSN ids.LSN // the highest ever given out
 	newest  ids.LSN // of the log

@@ -364,5 +364,23 @@ func (s *protocolStore) rest() error {
 		return fmt.Errorf("at rest: %d nodes, %d reached; %d tables in the manifest, %d reached; files %v, reached %v",
 			s.tree.NodeCount(), len(reached), len(s.base.Tables), len(tables), s.files, files)
 	}
+	return s.marksAtRest()
+}
+
+// marksAtRest tells whether there is a vector that says nothing.
+func (s *protocolStore) marksAtRest() error {
+	if len(s.base.Marks) != s.tree.MarkCount() {
+		return fmt.Errorf("at rest: %d vectors in the manifest, %d in the tree", len(s.base.Marks), s.tree.MarkCount())
+	}
+	for _, n := range s.tree.Nodes() {
+		for _, m := range n.Marks() {
+			if v := s.base.Marks[manifest.MarksKey{Node: n.ID, Table: m.Table.Meta.ID}]; v == nil || !v.Equal(m.Vector) {
+				return fmt.Errorf("at rest: the manifest does not know what node %d marks in table %d", n.ID, m.Table.Meta.ID)
+			}
+			if !n.reaches(m.Table) {
+				return fmt.Errorf("at rest node %d marks rows of table %d, which is not on its path", n.ID, m.Table.Meta.ID)
+			}
+		}
+	}
 	return nil
 }

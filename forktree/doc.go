@@ -15,13 +15,16 @@
 //  2. Freeze turns the memtable into a Node on top of the fork's path.
 //  3. Other forks may take that node as their top: Fork costs one record.
 //  4. A flush claims the node (Claim), writes tables, and swaps them in
-//     (InstallTables).
+//     (InstallTables). What the node deletes it marks dead in the tables of older
+//     nodes (Marks), or keeps as tombstones.
 //  5. A merge claims a stretch of the path and swaps one run in at its newest
-//     node (InstallMerge); nodes that nobody else enters lose their last
-//     reference.
+//     node: Replace, Stage, Install, Sweep. Marks of the nodes above are carried
+//     over to the new tables, by row. Nodes of the stretch that nobody else
+//     enters lose their last reference.
 //  6. Release takes unreferenced nodes apart in slices; runs, tables and files
 //     that fall to zero are reported by TakeTransaction and TakeObsolete.
 //
 // Read the files in this order: node.go, run.go, tree.go, refs.go, claim.go,
-// swap.go, transaction.go, load.go, path.go, draw.go, verify.go.
+// swap.go, marks.go, replace.go, transaction.go, load.go, path.go, draw.go,
+// verify.go.
 package forktree

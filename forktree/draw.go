@@ -13,8 +13,10 @@ import (
 //
 //	n2 run 3 tables 1200 rows  ← @before
 //	├─ n7 memory 4 rows  ← agent-2 (2 unfrozen rows)
-//	n9 run 1 tables 30 rows
+//	n9 run 1 tables 30 rows, marks 3 rows of t5
 //	n12 run 1 tables 10 rows  ← agent-1, main
+//
+// What a node marks is given table by table, or in all if the tables are many.
 //
 // A node lies on the nearest line above it in the same column; the first of a
 // side path, marked ├─, on the nearest one a column to the left. The child with
@@ -97,7 +99,30 @@ func (n *Node) describe() string {
 	case n.Mem != nil:
 		return fmt.Sprintf("n%d memory %d rows", n.ID, n.Mem.Len())
 	}
-	return fmt.Sprintf("n%d run %d tables %d rows", n.ID, len(n.Run.Tables), n.Run.Rows())
+	return fmt.Sprintf("n%d run %d tables %d rows%s", n.ID, len(n.Run.Tables), n.Run.Rows(), n.describeMarks())
+}
+
+// drawnMarks is of how many tables' marks a drawing tells.
+const drawnMarks = 4
+
+func (n *Node) describeMarks() string {
+	if len(n.marks) > drawnMarks {
+		var rows uint64
+		for _, m := range n.marks {
+			rows += m.Vector.Dead()
+		}
+		return fmt.Sprintf(", marks %d rows of %d tables", rows, len(n.marks))
+	}
+	var b strings.Builder
+	for i, m := range n.marks {
+		if i == 0 {
+			b.WriteString(", marks ")
+		} else {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d rows of t%d", m.Vector.Dead(), m.Table.Meta.ID)
+	}
+	return b.String()
 }
 
 func entering(names []string) string {

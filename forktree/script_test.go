@@ -31,11 +31,20 @@ var update = flag.Bool("update", false, "write the scripts' outputs anew")
 //	drop FORK              or @name
 //	reset FORK SOURCE
 //	rename FORK NAME       or @name
-//	flush nA nB …          write their tables into one file and install them
+//	flush nA nB …          write their tables into one file and install them; a
+//	                       claim that was taken before is used and given back
 //	merge nA..nB ROWS      nA is the newest of the range; 0 rows make no table
 //	join nA..nB            the only run with tables, as it is
 //	consolidate nA..nB
+//	found nA tB:ROWS …     the next flush, merge or install of nA marks them; ROWS
+//	                       is like 0,2-4 or all
 //	claim JOB nA..nB       take a claim and keep it
+//	replace JOB TABLE …    prepare a replacement. A TABLE is "keep:tA", or says
+//	                       where the rows of a new one are from: tA:ROWS+tB:ROWS
+//	stage JOB MAX
+//	install JOB            and give the claim back
+//	abandon JOB            likewise
+//	sweep JOB MAX
 //	wanted JOB             does anybody but jobs hold the node?
 //	unclaim JOB
 //	pin NAME FORK          pin the runs of its path
@@ -90,10 +99,15 @@ type script struct {
 	node, fork, table, file uint64
 	claims                  map[string]*Claim
 	pins                    map[string][]*Run
+	found                   map[*Node][]TableMarks
+	replacements            map[string]*Replacement
 }
 
 func runScript(t *testing.T, lines []string) string {
-	s := &script{t: t, tree: New(), lsn: 1, claims: map[string]*Claim{}, pins: map[string][]*Run{}}
+	s := &script{
+		t: t, tree: New(), lsn: 1, claims: map[string]*Claim{}, pins: map[string][]*Run{},
+		found: map[*Node][]TableMarks{}, replacements: map[string]*Replacement{},
+	}
 	s.tree.AddFork(&Fork{ID: 1, Name: "main", MemtableID: s.nextNode()})
 	s.fork = 1
 	for _, line := range lines {
@@ -147,6 +161,14 @@ func (s *script) run(command string, args []string) {
 		} else {
 			s.claims[args[0]] = c
 		}
+	case "found":
+		n := s.nodeOf(args[0])
+		for _, word := range args[1:] {
+			tb, dead := s.rowsOf(word)
+			s.found[n] = append(s.found[n], TableMarks{Table: tb, Vector: dead.vector(tb)})
+		}
+	case "replace", "stage", "install", "abandon", "sweep":
+		s.replacement(command, args)
 	case "wanted":
 		s.say("%v", s.claims[args[0]].Wanted())
 	case "unclaim":
@@ -283,16 +305,113 @@ func (s *script) flush(nodes []string) {
 	var offset uint64
 	for _, word := range nodes {
 		n := s.nodeOf(word)
-		c := s.tree.Claim([]*Node{n})
+		c := s.begun(n)
 		if c == nil {
 			s.say("%s: refused", word)
 			continue
 		}
 		metas := s.meta(n.Mem.Len(), offset)
 		offset += uint64(n.Mem.Len()) * 10
-		s.tree.InstallTables(c, s.tree.NewRun(metas), nil)
+		s.tree.InstallTables(c, s.tree.NewRun(metas), s.found[n])
 		s.tree.Unclaim(c)
+		delete(s.found, n)
 	}
+}
+
+// begun gives the claim of the job that flushes n, a new one if there is none.
+func (s *script) begun(n *Node) *Claim {
+	for job, c := range s.claims {
+		if c.Swap == n {
+			delete(s.claims, job)
+			return c
+		}
+	}
+	return s.tree.Claim([]*Node{n})
+}
+
+// rowsOf reads "t1:0,2-4".
+func (s *script) rowsOf(word string) (tb *Table, dead set) {
+	name, list, ok := strings.Cut(word, ":")
+	require.True(s.t, ok, word)
+	tb = s.tree.tables[ids.TableID(s.number(strings.TrimPrefix(name, "t")))]
+	require.NotNil(s.t, tb, "there is no table %s", name)
+	if list == "all" {
+		list = fmt.Sprintf("0-%d", tb.Meta.Rows-1)
+	}
+	for _, part := range strings.Split(list, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		for row := s.number(from); row <= s.number(to); row++ {
+			dead.add(row)
+		}
+	}
+	return tb, dead
+}
+
+func (s *script) replacement(command string, args []string) {
+	c, r := s.claims[args[0]], s.replacements[args[0]]
+	switch command {
+	case "replace":
+		s.replacements[args[0]] = s.prepare(c, args[1:])
+	case "stage":
+		s.tree.Stage(r, s.number(args[1]))
+		s.say("%d to do", r.Todo())
+	case "sweep":
+		if s.tree.Sweep(r, s.number(args[1])) {
+			s.say("more")
+		}
+	case "install":
+		s.tree.Install(r, s.found[c.Swap])
+	case "abandon":
+		s.tree.Abandon(r)
+	}
+	if command == "install" || command == "abandon" {
+		delete(s.found, c.Swap)
+		s.tree.Unclaim(c)
+		delete(s.claims, args[0])
+	}
+}
+
+// prepare makes the tables of a replacement. They share the letters evenly.
+func (s *script) prepare(c *Claim, words []string) *Replacement {
+	s.file++
+	remap, sources := sstable.NewRemapBuilder(), map[*Table]*sstable.RemapSource{}
+	var consumed, tables []*Table
+	for _, n := range c.Range {
+		for _, tb := range n.Run.Tables {
+			if !slices.Contains(words, fmt.Sprintf("keep:t%d", tb.Meta.ID)) {
+				consumed = append(consumed, tb)
+				sources[tb] = remap.From(tb.Meta.ID, tb.Meta.Rows)
+			}
+		}
+	}
+	var offset uint64
+	for i, word := range words {
+		if kept, ok := strings.CutPrefix(word, "keep:"); ok {
+			tb, _ := s.rowsOf(kept + ":all")
+			tables = append(tables, tb)
+			continue
+		}
+		s.table++
+		remap.To(ids.TableID(s.table))
+		m := sstable.Meta{ID: ids.TableID(s.table), File: ids.FileNum(s.file), Offset: offset}
+		m.Smallest, m.Largest = []byte{byte('a' + 26*i/len(words))}, []byte{byte('a' + 26*(i+1)/len(words) - 1)}
+		for _, part := range strings.Split(word, "+") {
+			tb, rows := s.rowsOf(part)
+			for row := range int(tb.Meta.Rows) {
+				if rows.has(row) {
+					sources[tb].Keep(uint64(row))
+					m.Rows++
+				}
+			}
+		}
+		m.Length = m.Rows * 10
+		offset += m.Length
+		tables = append(tables, s.tree.NewTables([]sstable.Meta{m})...)
+	}
+	return s.tree.Replace(c, s.tree.RunOf(tables), consumed, remap.Finish())
 }
 
 func (s *script) swap(command string, args []string) {
@@ -347,6 +466,12 @@ func (s *script) transaction() {
 	}
 	for _, id := range tx.DropTables {
 		add("drop table t%d", id)
+	}
+	for _, m := range tx.AddMarks {
+		add("mark %d rows of t%d by n%d", m.Vector.Dead(), m.Table, m.Node)
+	}
+	for _, key := range tx.DropMarks {
+		add("drop marks of n%d in t%d", key.Node, key.Table)
 	}
 	for _, num := range files {
 		add("unlink f%d", num)

@@ -7,6 +7,6 @@ func Trials() []Trial {
 		scriptTrial(), garbageTrial(), randomCrashTrial(), mergeCrashTrial(), freezeCrashTrial(), backgroundCrashTrial(),
 		faultTrial(), readFaultTrial(),
 		deleteTrial(), deleteCrashTrial(), deleteFaultTrial(),
-		crowdTrial(),
+		crowdTrial(), deletersTrial(),
 	}
 }

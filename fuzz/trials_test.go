@@ -67,6 +67,7 @@ func TestFaultsUnderReadsHideNoRow(t *testing.T)                   { try(t, read
 func TestModelAndStoreAgreeOnDeletes(t *testing.T)                 { try(t, deleteTrial()) }
 func TestCrashAroundDeletes(t *testing.T)                          { try(t, deleteCrashTrial()) }
 func TestFaultsAroundDeletes(t *testing.T)                         { try(t, deleteFaultTrial()) }
+func TestConcurrentClientsDeleteFromSharedTables(t *testing.T)     { try(t, deletersTrial()) }
 func TestConcurrentClientsKeepOneOrderThroughCrashes(t *testing.T) { try(t, crowdTrial()) }
 
 // The store makes its directory, and must see to it that it stays.

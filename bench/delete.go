@@ -9,15 +9,21 @@ type deleteSizes struct {
 	queueSeeks  int // of its head, spread over them
 	coldDeletes int
 	reads       int // gets of one measurement
+	holders     int // forks that delete one row of the same table
 }
 
 // deleteSuite measures what deleting costs and what deleted rows cost afterwards, next
 // to Pebble. In all cases but the queue an old state is kept alive (a fork here, a
 // snapshot there), so that nothing that was deleted may really go.
 func deleteSuite(cfg config, out *figures) error {
-	n := deleteSizes{rows: 4_000_000, queueOps: 10_000_000, queueSeeks: 500, coldDeletes: 1_000_000, reads: 100_000}
+	n := deleteSizes{rows: 4_000_000, queueOps: 10_000_000, queueSeeks: 500, coldDeletes: 1_000_000, reads: 100_000, holders: 100_000}
 	if cfg.quick {
-		n = deleteSizes{rows: 400_000, queueOps: 500_000, queueSeeks: 100, coldDeletes: 50_000, reads: 20_000}
+		n = deleteSizes{rows: 400_000, queueOps: 500_000, queueSeeks: 100, coldDeletes: 50_000, reads: 20_000, holders: 5_000}
+	}
+	for round := range cfg.rounds {
+		if err := manyHolders(cfg, out, round, n.rows/4, n.holders); err != nil {
+			return err
+		}
 	}
 	stores, err := prepare(cfg, n.rows)
 	if err != nil {

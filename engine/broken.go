@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,13 @@ func (l *treeLock) Unlock() {
 	}
 	l.Mutex.Unlock()
 	panic(b)
+}
+
+// rest lets others have the lock in the middle of a long section.
+func (l *treeLock) rest() {
+	l.Mutex.Unlock()
+	runtime.Gosched()
+	l.Mutex.Lock()
 }
 
 // failed is the error of a store whose tree is broken, nil while it is sound.

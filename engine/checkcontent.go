@@ -75,7 +75,7 @@ func contentsOf(t *forktree.Tree, bad map[*forktree.Node]bool, slack uint64) *co
 		wanted += c.rows
 	}
 	if wanted > k.budget {
-		for _, n := range t.Entries() {
+		for _, n := range t.Entries(nil) {
 			if k.byNode[n] == nil && !bad[n] {
 				k.add(n, nil).rows = rows[n]
 			}

@@ -43,10 +43,13 @@ func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did 
 	return did, err
 }
 
+// entries notes the nodes at which paths are entered. It holds the lock for a slice
+// at a time, so what comes meanwhile may be missing, and what goes may be there: plan
+// looks at each again.
 func (s *Store) entries() []*forktree.Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.mu.tree.Entries()
+	return s.mu.tree.Entries(s.mu.rest)
 }
 
 // plan asks the picker about the path from n and claims what it chose. For a

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
@@ -19,14 +21,17 @@ import (
 // result is installed, and its memory freed, before the next is begun.
 const flushJobBytes = 256 << 20
 
+// claimsAtOnce is how many nodes are claimed, or installed, under one hold of the lock.
+const claimsAtOnce = 256
+
 // flushJobNodes bounds the tables that one job publishes in one transaction: each
 // names its first and its last key, up to 64 KiB both.
 const flushJobNodes = 4096
 
 // flush writes memory to tables: it freezes the memtables of the forks that
 // freeze chooses, and then writes every node that is in memory. One swap serves
-// every fork above a node; the tables of many small nodes share a file, an fsync
-// and a manifest transaction. A fork that was dropped before leaves nothing.
+// every fork above a node; the tables of many small nodes share a file and its fsync,
+// and the manifest's. A fork that was dropped before leaves nothing.
 func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 	if err := s.freezeForks(freeze); err != nil {
 		return fmt.Errorf("flush: %w", err)
@@ -36,10 +41,7 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 	s.mu.Unlock()
 	stuck := map[*forktree.Node]error{} // nodes that cannot be written for now
 	for {
-		did, err := s.flushJob(upTo, stuck)
-		if errors.Is(err, ErrBroken) && s.mu.failed() == nil {
-			continue // the node that it was about is let be now: the others are written without it
-		}
+		did, err := s.flushNodes(s.inMemory(upTo), stuck)
 		if err != nil {
 			return fmt.Errorf("flush: %w", err)
 		}
@@ -52,6 +54,31 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 		failed = append(failed, fmt.Errorf("flush: node %d stays in memory: %w", n.ID, err))
 	}
 	return errors.Join(failed...)
+}
+
+// inMemory gives the nodes in memory with an id below upTo, oldest first.
+func (s *Store) inMemory(upTo ids.NodeID) []*forktree.Node {
+	s.mu.Lock()
+	nodes := s.mu.tree.InMemory(upTo, s.mu.rest)
+	s.mu.Unlock()
+	slices.SortFunc(nodes, func(a, b *forktree.Node) int { return cmp.Compare(a.ID, b.ID) })
+	return nodes
+}
+
+// flushNodes writes the nodes that it can claim, and tells whether there were any.
+func (s *Store) flushNodes(nodes []*forktree.Node, stuck map[*forktree.Node]error) (did bool, err error) {
+	for len(nodes) > 0 {
+		var some bool
+		some, nodes, err = s.flushJob(nodes, stuck)
+		if errors.Is(err, ErrBroken) && s.mu.failed() == nil {
+			some, err = true, nil // the node that it was about is let be now: the others are written without it
+		}
+		if err != nil {
+			return did, err
+		}
+		did = did || some
+	}
+	return did, nil
 }
 
 // waitForMemory waits for another job to give a claim back, if one holds a node
@@ -116,17 +143,18 @@ func (s *Store) chooseForks(choose func(*forktree.Fork) bool) (chosen []*forktre
 
 var errNothing = errors.New("nothing to do")
 
-// flushJob writes the oldest nodes in memory, up to a bound, and installs them.
+// flushJob writes the first of the nodes, up to a bound, installs them, and gives the
+// nodes behind them.
 //
 //	claim → table data fsync → directory fsync → install and publish in one step →
 //	(log durable) → manifest fsync → reclaim
 //
 // A node whose range deletes meet a table that cannot be read stays in memory and
 // becomes stuck; the others are written without it.
-func (s *Store) flushJob(upTo ids.NodeID, stuck map[*forktree.Node]error) (did bool, err error) {
-	claims, below := s.claimMemory(upTo, stuck)
+func (s *Store) flushJob(nodes []*forktree.Node, stuck map[*forktree.Node]error) (did bool, rest []*forktree.Node, err error) {
+	claims, below, rest := s.claimMemory(nodes, stuck)
 	if len(claims) == 0 {
-		return false, nil
+		return false, rest, nil
 	}
 	s.opts.Schedule.Reach(schedule.FlushPicked)
 	out, err := s.newOutput()
@@ -135,7 +163,7 @@ func (s *Store) flushJob(upTo ids.NodeID, stuck map[*forktree.Node]error) (did b
 			v.releaseQuietly()
 		}
 		s.unclaim(claims...)
-		return false, err
+		return false, rest, err
 	}
 	results := make([]flushed, len(claims))
 	for i, c := range claims {
@@ -159,34 +187,41 @@ func (s *Store) flushJob(upTo ids.NodeID, stuck map[*forktree.Node]error) (did b
 	}
 	if err != nil {
 		s.unclaim(claims...)
-		return false, errors.Join(diskFull(s.blame(err)), s.discard(out))
+		return false, rest, errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
 	s.opts.Schedule.Reach(schedule.FlushWritten)
 	used := map[ids.FileNum]bool{}
-	err = s.install(claims, schedule.FlushPlaced, func() {
-		for i, c := range claims {
-			if !c.Wanted() {
-				s.counter.discarded.Add(1)
-				continue
+	for first := 0; first < len(claims); first += claimsAtOnce {
+		last := min(first+claimsAtOnce, len(claims))
+		s.installed(claims[first:last], func() {
+			for i, c := range claims[first:last] {
+				s.installFlushedLocked(c, &results[first+i], used)
 			}
-			r := &results[i]
-			if r.stuck {
-				continue
-			}
-			s.mu.tree.InstallTables(c, s.mu.tree.NewRun(r.metas), r.marks)
-			for _, m := range r.metas {
-				used[m.File] = true
-				s.counter.bytesFlushed.Add(m.Length)
-			}
-			s.counter.flushes.Add(1)
-			s.counter.rowsMarked.Add(r.marked)
-			s.counter.tombstonesDropped.Add(r.dropped)
-			s.counter.tombstonesResolved.Add(r.resolved)
-		}
-	})
+		})
+	}
+	err = s.afterInstall(schedule.FlushPlaced)
 	s.back.announce()
 	s.finishOutput(out, used)
-	return true, err
+	return true, rest, err
+}
+
+func (s *Store) installFlushedLocked(c *forktree.Claim, r *flushed, used map[ids.FileNum]bool) {
+	if r.stuck {
+		return
+	}
+	if !c.Wanted() {
+		s.counter.discarded.Add(1)
+		return
+	}
+	s.mu.tree.InstallTables(c, s.mu.tree.NewRun(r.metas), r.marks)
+	for _, m := range r.metas {
+		used[m.File] = true
+		s.counter.bytesFlushed.Add(m.Length)
+	}
+	s.counter.flushes.Add(1)
+	s.counter.rowsMarked.Add(r.marked)
+	s.counter.tombstonesDropped.Add(r.dropped)
+	s.counter.tombstonesResolved.Add(r.resolved)
 }
 
 // flushed is what one node's rows have become.
@@ -202,19 +237,19 @@ type flushed struct {
 // claimMemory claims nodes that are in memory, oldest first, and gives for each a
 // view of what lies below it. A node with range deletes has to wait until all below
 // it is in tables.
-func (s *Store) claimMemory(upTo ids.NodeID, stuck map[*forktree.Node]error) (claims []*forktree.Claim, below []*view) {
+func (s *Store) claimMemory(nodes []*forktree.Node, stuck map[*forktree.Node]error) (claims []*forktree.Claim, below []*view, rest []*forktree.Node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var total int64
-	for _, n := range s.mu.tree.Nodes() {
-		if n.Mem == nil || n.ID >= upTo || stuck[n] != nil {
-			continue
-		}
-		if n.Mem.(*memtable.Memtable).HasRanges() && memoryBelow(n) {
-			continue
-		}
+	for i, n := range nodes {
 		if total > flushJobBytes || len(claims) == flushJobNodes {
-			break
+			return claims, below, nodes[i:]
+		}
+		if i%claimsAtOnce == claimsAtOnce-1 {
+			s.mu.rest()
+		}
+		if n.Mem == nil || stuck[n] != nil || n.Mem.(*memtable.Memtable).HasRanges() && memoryBelow(n) {
+			continue
 		}
 		c := s.claimLocked([]*forktree.Node{n})
 		if c == nil {
@@ -224,7 +259,7 @@ func (s *Store) claimMemory(upTo ids.NodeID, stuck map[*forktree.Node]error) (cl
 		claims = append(claims, c)
 		below = append(below, s.viewLocked(n.Older, nil))
 	}
-	return claims, below
+	return claims, below, nil
 }
 
 func memoryBelow(n *forktree.Node) bool {

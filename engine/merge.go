@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"time"
 
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/forktree"
@@ -188,7 +189,8 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 	if r == nil {
 		return used, nil
 	}
-	for s.stage(c, r) {
+	for begun := time.Now(); s.stage(c, r); begun = time.Now() {
+		yield(begun)
 	}
 	err = s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
 		if !c.Wanted() {
@@ -199,10 +201,16 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 		s.countMergeLocked(c, w, res)
 		s.mu.tree.Install(r, res.marks)
 	})
-	for s.sweep(r) {
+	for begun := time.Now(); s.sweep(r); begun = time.Now() {
+		yield(begun)
 	}
 	return used, err
 }
+
+// yield leaves the lock and the processor to others for as long as a slice has taken.
+// Without it a writer that wants the lock would have to win a race for it against the
+// next slice.
+func yield(begun time.Time) { time.Sleep(time.Since(begun)) }
 
 // prepare makes the new run known to the tree, unless nobody wants it any more.
 func (s *Store) prepare(c *forktree.Claim, w *work, res *merged, used map[ids.FileNum]bool) *forktree.Replacement {

@@ -163,7 +163,7 @@ func (s *Store) trim() error {
 func (s *Store) publishTrim() (low ids.LSN, at manifest.Position, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	low = s.mu.tree.LowLSN(s.mu.newest + 1)
+	low = s.mu.tree.LowLSN(s.mu.newest+1, s.mu.rest)
 	if !s.log.Trimmable(low) {
 		return 0, 0, false
 	}
@@ -179,22 +179,26 @@ func (s *Store) publishTrim() (low ids.LSN, at manifest.Position, ok bool) {
 // same critical section; then it gives the claims back. The transaction's fsync
 // follows outside.
 func (s *Store) install(claims []*forktree.Claim, placed schedule.Point, fn func()) error {
-	at := s.installed(claims, fn)
-	s.opts.Schedule.Reach(placed)
-	s.wake()
-	return s.writeError("publish", s.man.Sync(at))
+	s.installed(claims, fn)
+	return s.afterInstall(placed)
 }
 
-func (s *Store) installed(claims []*forktree.Claim, fn func()) manifest.Position {
+// afterInstall makes what was installed durable.
+func (s *Store) afterInstall(placed schedule.Point) error {
+	s.opts.Schedule.Reach(placed)
+	s.wake()
+	return s.writeError("publish", s.man.Sync(s.man.Last()))
+}
+
+func (s *Store) installed(claims []*forktree.Claim, fn func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fn()
 	s.counter.installs.Add(1)
-	at := s.publishLocked()
+	s.publishLocked()
 	for _, c := range claims {
 		s.unclaimLocked(c)
 	}
-	return at
 }
 
 // claimLocked claims a range. It gives nil if another job is in the way, or if an

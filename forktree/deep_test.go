@@ -53,7 +53,7 @@ func TestADeepChainIsLoaded(t *testing.T) {
 	require.NoError(t, tree.Verify(nil, nil))
 	require.Equal(t, deep, tree.NodeCount())
 	require.Equal(t, deep/2, tree.MemoryNodes())
-	require.Equal(t, ids.LSN(1), tree.LowLSN(deep))
+	require.Equal(t, ids.LSN(1), tree.LowLSN(deep, nil))
 	require.Len(t, tree.TakeTransaction().PutNodes, deep/2)
 
 	tree.DropFork(tree.ForkByID(1))

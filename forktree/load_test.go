@@ -42,7 +42,7 @@ func TestLoadKeepsExactlyWhatIsReached(t *testing.T) {
 	require.Equal(t, count(3), tree.ForkByName("a").Mem)
 	require.Equal(t, ids.LSN(11), tree.ForkByName("a").Low)
 	require.Equal(t, ids.LSN(9), tree.ForkByName("a").Top.Frozen)
-	require.Equal(t, ids.LSN(1), tree.LowLSN(100))
+	require.Equal(t, ids.LSN(1), tree.LowLSN(100, nil))
 
 	tx := tree.TakeTransaction()
 	require.Len(t, tx.PutForks, 2)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+
+	"github.com/tinedb/tine/internal/ids"
 )
 
 // Path walks from n to the root, newest first.
@@ -50,29 +52,62 @@ func (t *Tree) Nodes() []*Node {
 	return out
 }
 
+// restEvery is after how many objects of a long walk the caller's rest is called.
+const restEvery = 1024
+
 // Entries gives the nodes at which a read or a write may enter a path, or where
 // paths part: fork tops, snapshots and nodes with several holders. In no order;
-// sorted by id they go from the root outwards.
-func (t *Tree) Entries() []*Node {
-	set := map[*Node]struct{}{}
+// sorted by id they go from the root outwards. rest, which may be nil, is called now
+// and then; the tree may change in it, and then the list is of no one moment: a node
+// in it may be gone.
+func (t *Tree) Entries(rest func()) []*Node {
+	// The language allows a map to change while it is ranged over, and promises each
+	// entry that is there all the time exactly once.
+	set := make(map[*Node]struct{}, len(t.forks))
+	steps := 0
+	step := func() {
+		if steps++; steps%restEvery == 0 && rest != nil {
+			rest()
+		}
+	}
 	for _, f := range t.forks {
 		if f.Top != nil {
 			set[f.Top] = struct{}{}
 		}
+		step()
 	}
 	for _, s := range t.snaps {
 		if s.Node != nil {
 			set[s.Node] = struct{}{}
 		}
+		step()
 	}
 	for _, n := range t.nodes {
 		if !n.freed && n.Holders() > 1 {
 			set[n] = struct{}{}
 		}
+		step()
 	}
 	out := make([]*Node, 0, len(set))
 	for n := range set {
 		out = append(out, n)
+		step()
+	}
+	return out
+}
+
+// InMemory gives the live nodes that are in memory and have an id below upTo, in no
+// order. For rest see Entries.
+func (t *Tree) InMemory(upTo ids.NodeID, rest func()) []*Node {
+	var out []*Node
+	steps := 0
+	for _, n := range t.nodes {
+		if n.Mem != nil && n.ID < upTo && !n.freed {
+			out = append(out, n)
+		}
+		if steps++; steps%restEvery == 0 && rest != nil {
+			rest()
+		}
 	}
 	return out
 }

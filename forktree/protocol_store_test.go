@@ -333,7 +333,7 @@ func (s *protocolStore) reclaim() {
 
 // trim cuts the log where every record is in tables or reached by nothing.
 func (s *protocolStore) trim() {
-	low := s.tree.LowLSN(s.newest + 1)
+	low := s.tree.LowLSN(s.newest+1, nil)
 	if low <= s.trimmed {
 		return
 	}

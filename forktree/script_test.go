@@ -194,7 +194,7 @@ func (s *script) run(command string, args []string) {
 	case "txn":
 		s.transaction()
 	case "low":
-		if low := s.tree.LowLSN(s.lsn + 1); low > s.lsn {
+		if low := s.tree.LowLSN(s.lsn+1, nil); low > s.lsn {
 			s.say("nothing")
 		} else {
 			s.say("%d", low)

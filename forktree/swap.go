@@ -31,6 +31,7 @@ func (t *Tree) InstallMemory(c *Claim, mem Memory) {
 	}
 	t.memoryBytes += mem.Bytes() - n.Mem.Bytes()
 	n.Mem, n.Low = mem, low
+	t.consolidations++
 	t.skip(n, c.Range)
 	t.shape++
 	t.swaps++
@@ -58,18 +59,33 @@ func (t *Tree) touch(n *Node) {
 }
 
 // LowLSN is the lowest LSN that must stay in the log: what memtables and nodes
-// in memory came from. none is returned if everything is in tables.
-func (t *Tree) LowLSN(none ids.LSN) ids.LSN {
+// in memory came from. none is returned if everything is in tables; it must be above
+// every LSN there is. For rest see Entries: what is written in it has higher LSNs.
+// Forks are looked at before nodes, so that a memtable which is frozen meanwhile is
+// not missed. If one that was looked at has taken over others meanwhile, nothing is
+// known, and the answer is 0.
+func (t *Tree) LowLSN(none ids.LSN, rest func()) ids.LSN {
 	low := none
+	steps, before := 0, t.consolidations
+	step := func() {
+		if steps++; steps%restEvery == 0 && rest != nil {
+			rest()
+		}
+	}
 	for _, f := range t.forks {
 		if f.Mem != nil && f.Low != 0 {
 			low = min(low, f.Low)
 		}
+		step()
 	}
 	for _, n := range t.nodes {
 		if n.Mem != nil {
 			low = min(low, n.Low)
 		}
+		step()
+	}
+	if t.consolidations != before {
+		return 0
 	}
 	return low
 }

@@ -35,14 +35,15 @@ type Tree struct {
 	goneFiles   []ids.FileNum // no table of them is held or pinned
 	goneReaders []*Table      // tables nothing holds or pins
 
-	memoryBytes int64  // of all nodes in memory
-	memoryNodes int    // how many nodes are in memory
-	markCount   int    // vectors
-	markBytes   int64  // of all vectors
-	translated  uint64 // vectors carried over to new tables
-	liveBytes   uint64 // of all tables that nodes hold
-	shape       uint64 // counts changes that may give a picker new work
-	swaps       uint64 // counts swaps: a view from before one may hold on to old files
+	memoryBytes    int64  // of all nodes in memory
+	memoryNodes    int    // how many nodes are in memory
+	consolidations uint64 // counts installs of them
+	markCount      int    // vectors
+	markBytes      int64  // of all vectors
+	translated     uint64 // vectors carried over to new tables
+	liveBytes      uint64 // of all tables that nodes hold
+	shape          uint64 // counts changes that may give a picker new work
+	swaps          uint64 // counts swaps: a view from before one may hold on to old files
 }
 
 // New makes an empty tree.

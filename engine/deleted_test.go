@@ -9,6 +9,7 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
 // Each test here stands for a bug that another system has shipped with deletion
@@ -570,4 +571,35 @@ func TestMarksOnOtherTablesOfTheSameFileStay(t *testing.T) {
 	require.NotContains(m, m.disk.Names(), path.Join("db", ids.TableFileName(file)))
 	require.Empty(m, m.vectors(m.s))
 	m.sound()
+}
+
+// After a power loss between a swap and its sweep nobody remembers what was to be
+// swept: here the old tables stay for another fork, and go with it.
+func TestWhatACrashKeptFromBeingSweptIsForgotten(t *testing.T) {
+	m := newMarking(t, 8<<10)
+	old := m.layer(MainFork, "abcdef")
+	m.makeFork(MainFork, "other")
+	young := m.layer(MainFork, "bg")
+	for _, name := range []string{"one", "two", "three"} {
+		m.makeFork(MainFork, name)
+		m.delete(name, "acg")
+	}
+	m.flush()
+	m.drop(MainFork)
+	var image *crashfs.FS
+	m.at(schedule.MergePlaced, func() {
+		require.NoError(m, m.s.man.Sync(m.s.man.Last()))
+		image = m.disk.PowerLossStrict()
+	})
+	m.merge(young, old)
+	m.sound()
+
+	require.NoError(t, m.s.Close())
+	m.disk = image
+	m.open(8 << 10)
+	m.sound()
+	require.Len(t, m.vectors(m.s), 3)
+	m.drop("other")
+	m.sound()
+	require.Len(t, m.vectors(m.s), 3)
 }

@@ -42,3 +42,52 @@ func TestVerifyFindsEveryWrongCount(t *testing.T) {
 		})
 	}
 }
+
+// TestVerifyFindsEveryKindOfWrongMarks breaks one thing about marks at a time: the
+// newest node's, on the tables of the two below it.
+func TestVerifyFindsEveryKindOfWrongMarks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(tree *Tree, newest, middle *Node, m *Marks)
+		says  string
+	}{
+		{"the number of vectors", func(t *Tree, _, _ *Node, _ *Marks) { t.markCount++ }, "counts 4 vectors"},
+		{"their memory", func(t *Tree, _, _ *Node, _ *Marks) { t.markBytes++ }, "counts 3 vectors"},
+		{"a table that does not know of a node's marks", func(_ *Tree, _, _ *Node, m *Marks) {
+			m.Table.holders = nil
+		}, "does not know of its marks"},
+		{"a node that does not know of its marks", func(_ *Tree, n, _ *Node, _ *Marks) { n.marks = n.marks[1:] }, "node 3 does not know of its marks"},
+		{"marks at another place of the table's list", func(_ *Tree, _, _ *Node, m *Marks) {
+			h := m.Table.holders
+			h[0], h[1] = h[1], h[0]
+		}, "does not know of its marks"},
+		{"marks twice in the table's list", func(_ *Tree, _, _ *Node, m *Marks) {
+			m.Table.holders = append(m.Table.holders, m)
+		}, "does not know of its marks"},
+		{"marks that name another node", func(_ *Tree, _, middle *Node, m *Marks) { m.Node = middle }, "does not know of its marks"},
+		{"marks out of order", func(_ *Tree, n, _ *Node, _ *Marks) {
+			n.marks[0], n.marks[1] = n.marks[1], n.marks[0]
+		}, "out of order"},
+		{"marks twice on a table", func(_ *Tree, n, _ *Node, m *Marks) { n.marks = append([]*Marks{m}, n.marks...) }, "out of order"},
+		{"a vector of another table", func(_ *Tree, _, _ *Node, m *Marks) { m.Vector = sstable.WholeVector(6) }, "over 6 rows"},
+		{"marks of a node in memory", func(t *Tree, n, _ *Node, _ *Marks) {
+			t.memoryBytes, t.memoryNodes = 10, 1
+			n.Mem, n.Run = count(1), nil
+		}, "in memory and has marks"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tree, path := marked()
+			require.NoError(t, tree.Verify(nil, nil))
+			c.spoil(tree, path[0], path[1], path[0].Marks()[0])
+			require.ErrorContains(t, tree.Verify(nil, nil), c.says)
+		})
+	}
+}
+
+func TestVerifyCountsTheRunOfAReplacement(t *testing.T) {
+	tree, path := marked()
+	r := prepareRewrite(tree, path[2], 11, 0)
+	require.NoError(t, tree.Verify([]*Claim{r.claim}, nil))
+	delete(tree.replacements, r)
+	require.Error(t, tree.Verify([]*Claim{r.claim}, nil))
+}

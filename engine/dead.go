@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/forktree"
@@ -19,7 +20,7 @@ type deadRows struct {
 	rows    uint64            // of the table
 
 	once sync.Once
-	dead *sstable.Dead
+	dead atomic.Pointer[sstable.Dead]
 }
 
 // get gives the form for reading. A nil deadRows is none.
@@ -27,8 +28,16 @@ func (d *deadRows) get() *sstable.Dead {
 	if d == nil {
 		return nil
 	}
-	d.once.Do(func() { d.dead = sstable.NewDead(d.vectors...) })
-	return d.dead
+	d.once.Do(func() { d.dead.Store(sstable.NewDead(d.vectors...)) })
+	return d.dead.Load()
+}
+
+// readBytes is the memory of the form for reading that is kept at marks, if any is.
+func readBytes(m *forktree.Marks) int64 {
+	if d, ok := m.Local.(*deadRows); ok {
+		return d.dead.Load().Bytes()
+	}
+	return 0
 }
 
 // whole tells whether no row of the table is alive, and so no need to open it.

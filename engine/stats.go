@@ -41,7 +41,7 @@ type Stats struct {
 	TombstonesDropped      uint64 // not written, or merged away
 	TombstonesResolved     uint64 // of those, because the rows they hide are marked dead instead
 	Vectors                int    // of dead rows: pairs of a node and a table
-	VectorBytes            int64  // memory of all vectors
+	VectorBytes            int64  // memory of all vectors, and of the forms of them that reads use
 	VectorsTranslated      uint64 // carried over to new tables when theirs were merged
 	VectorsStaged          uint64 // of those, in slices before the swap because they were many
 	MarkedTables           int    // tables in which some node marks rows dead
@@ -77,6 +77,7 @@ func (s *Store) Stats() Stats {
 			out.MarkedTables++
 			for _, m := range marked {
 				out.MarkedRows += m.Vector.Dead()
+				out.VectorBytes += readBytes(m)
 			}
 		}
 	}

@@ -27,7 +27,11 @@ const (
 // and after each crash. Repeat one seed with -run TestProtocol/seed_17.
 func TestProtocol(t *testing.T) {
 	total := map[string]int{}
-	for seed := range int64(*seeds) {
+	n := int64(*seeds)
+	if testing.Short() {
+		n /= 4
+	}
+	for seed := range n {
 		s := newProtocolStore(seed, "")
 		if err := s.live(); err != nil {
 			t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) { require.NoError(t, err) })

@@ -20,6 +20,9 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	for _, s := range t.snaps {
 		refs[s.Node]++
 	}
+	if len(claims) != len(t.claims) {
+		return fmt.Errorf("%d claims are open, the tree knows %d", len(claims), len(t.claims))
+	}
 	for _, c := range claims {
 		for _, n := range c.Range {
 			refs[n]++

@@ -27,6 +27,7 @@ func TestVerifyFindsEveryWrongCount(t *testing.T) {
 		{"holders of a table", func(_ *Tree, _, _ *Node, tb *Table) { tb.held++ }},
 		{"runs of a table", func(_ *Tree, _, _ *Node, tb *Table) { tb.alive++ }},
 		{"tables of a file", func(_ *Tree, _, _ *Node, tb *Table) { tb.file.alive++ }},
+		{"a claim that nobody has", func(t *Tree, _, _ *Node, _ *Table) { t.claims[&Claim{}] = struct{}{} }},
 		{"a table that nobody has", func(t *Tree, _, _ *Node, _ *Table) { t.NewRun([]sstable.Meta{{ID: 8, File: 7}}) }},
 		{"a file that nobody has", func(t *Tree, _, _ *Node, _ *Table) { t.files[9] = &file{num: 9} }},
 	} {

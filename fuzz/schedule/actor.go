@@ -39,6 +39,16 @@ func (a *actor) value(fork, key string, bytes int) string {
 // put writes one key in each of the forks, as one batch. The key is a new one or
 // one that was there before.
 func (a *actor) put(bytes int, sync bool, forks ...string) error {
+	return a.write(bytes, sync, nil, forks)
+}
+
+// edit is put, and deletes other keys of each of the forks in the same batch: by
+// itself no delete would make a version that never was.
+func (a *actor) edit(bytes int, sync bool, forks ...string) error {
+	return a.write(bytes, sync, a.deleteSome, forks)
+}
+
+func (a *actor) write(bytes int, sync bool, also func(*engine.Batch, *engine.Fork, model.Contents) model.Contents, forks []string) error {
 	b := a.w.store.NewBatch()
 	next := map[string]version{}
 	for _, name := range forks {
@@ -46,14 +56,56 @@ func (a *actor) put(bytes int, sync bool, forks ...string) error {
 		if err != nil {
 			return err
 		}
+		contents := a.w.now(name).contents
+		if also != nil {
+			contents = also(b, f, contents)
+		}
 		key := fmt.Sprintf("k%02d", (a.ops*7+3)%40)
 		value := a.value(name, key, bytes)
 		b.Set(f, []byte(key), []byte(value))
-		next[name] = version{contents: a.w.now(name).contents.Set(key, value)}
+		next[name] = version{contents: contents.Set(key, value)}
 	}
 	return a.w.change(fmt.Sprintf("write %d.%d to %v", a.number, a.ops, forks), sync, next, func() error {
 		return b.Commit(options(sync)...)
 	})
+}
+
+// deleteSome deletes a key that is there, and every other time two neighbours as a
+// range.
+func (a *actor) deleteSome(b *engine.Batch, f *engine.Fork, c model.Contents) model.Contents {
+	if c.Len() == 0 {
+		return c
+	}
+	key, _ := c.At(a.ops * 5 % c.Len())
+	b.Delete(f, []byte(key))
+	c = c.Delete(key)
+	if a.ops%2 == 0 && c.Len() > 3 {
+		i := a.ops * 3 % (c.Len() - 2)
+		lo, _ := c.At(i)
+		hi, _ := c.At(i + 2)
+		b.DeleteRange(f, []byte(lo), []byte(hi))
+		c = c.Without(model.Range{Lower: &lo, Upper: &hi})
+	}
+	return c
+}
+
+// erase only deletes: the keys, and those from lo on below hi.
+func (a *actor) erase(name, lo, hi string, keys ...string) error {
+	f, err := a.w.store.Fork(name)
+	if err != nil {
+		return err
+	}
+	b := a.w.store.NewBatch()
+	c := a.w.now(name).contents
+	for _, key := range keys {
+		b.Delete(f, []byte(key))
+		c = c.Delete(key)
+	}
+	if lo < hi {
+		b.DeleteRange(f, []byte(lo), []byte(hi))
+		c = c.Without(model.Range{Lower: &lo, Upper: &hi})
+	}
+	return a.w.change("erase in "+name, false, map[string]version{name: {contents: c}}, func() error { return b.Commit(engine.NoSync) })
 }
 
 func options(sync bool) []engine.WriteOption {

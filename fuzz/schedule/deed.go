@@ -57,7 +57,7 @@ func common(a, b stores) []stores {
 // The deeds. Those at the top need nothing of others and are tried first.
 var (
 	write = deed{name: "write", on: every, do: func(_ *run, a *actor) error {
-		return a.put(60, true, a.own("w"), a.own("v"))
+		return a.edit(60, true, a.own("w"), a.own("v"), a.own("g"))
 	}}
 	// bulk fills a segment.
 	bulk = deed{name: "bulk", on: every, ready: func(_ *run, a *actor) error {
@@ -103,7 +103,7 @@ var (
 	flush        = deed{name: "flush", on: every, by: job, do: func(_ *run, a *actor) error { return a.w.store.Flush() }}
 	reclaimFlush = deed{name: "drop, flush", on: every, by: job, ready: dropUnsynced, do: flush.do}
 	writeFlush   = deed{name: "write and flush", on: every, by: job, do: func(_ *run, a *actor) error {
-		if err := a.put(700, false, a.own("v")); err != nil {
+		if err := a.edit(700, false, a.own("v"), a.own("g")); err != nil {
 			return err
 		}
 		return a.w.store.Flush()
@@ -134,7 +134,7 @@ var (
 		return memoryTurn.do(r, a)
 	}}
 	writeTurn = deed{name: "memory worker after a write", on: tight, by: memoryWorker, do: func(r *run, a *actor) error {
-		if err := a.put(1500, false, a.own("v")); err != nil {
+		if err := a.edit(1500, false, a.own("v"), a.own("h")); err != nil {
 			return err
 		}
 		return memoryTurn.do(r, a)
@@ -189,7 +189,11 @@ var (
 	shut = deed{name: "close", on: every, ends: true, do: func(_ *run, a *actor) error { return a.w.store.Close() }}
 )
 
-func dropUnsynced(_ *run, a *actor) error { return a.drop(a.own("d"), false) }
+// dropUnsynced drops the only fork that needs some files, and one that marks rows of
+// tables it shares.
+func dropUnsynced(_ *run, a *actor) error {
+	return errors.Join(a.drop(a.own("d"), false), a.drop(a.own("g"), false))
+}
 
 // crowded puts more memtables on a path than there should be.
 func crowded(a *actor) error {

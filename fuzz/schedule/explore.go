@@ -80,15 +80,17 @@ func (r *run) conduct(done <-chan struct{}, caught *catch, rng *rand.Rand, count
 
 // wander does a dozen things. Snapshots and forks that it makes are its own.
 func (a *actor) wander(rng *rand.Rand, kind stores) error {
-	forks := []string{a.own("w"), a.own("v"), a.own("r"), a.own("m"), a.own("c"), a.own("d")}
+	forks := []string{a.own("w"), a.own("v"), a.own("r"), a.own("m"), a.own("c"), a.own("d"), a.own("h"), a.own("g")}
 	one := func() string { return forks[rng.IntN(len(forks))] }
 	for n := range steps {
 		name := fmt.Sprintf("x%d-%d", a.number, n)
 		sync := rng.IntN(3) == 0
 		var err error
-		switch rng.IntN(12) {
-		case 0, 1, 2:
+		switch rng.IntN(13) {
+		case 0, 1:
 			err = a.put(60+rng.IntN(400), sync, one())
+		case 2, 11:
+			err = a.edit(60+rng.IntN(400), sync, one())
 		case 3, 4:
 			if err = a.fork(one(), name, sync); err == nil {
 				forks = append(forks, name)

@@ -30,7 +30,7 @@ func settings(disk *crashfs.FS, kind stores, watch *points.Schedule) *engine.Opt
 
 // tightBytes is a little less than what the ground holds in memory, so that there is
 // something to flush, and more than half of what any run does: nobody must wait for that.
-const tightBytes = 14 << 10
+const tightBytes = 17 << 10
 
 // ground is the store that every run begins with a copy of.
 var ground = sync.OnceValues(func() (*world, error) {
@@ -52,6 +52,10 @@ var ground = sync.OnceValues(func() (*world, error) {
 //	dk       a fork that is to be dropped, with a table file of its own
 //	rk, nk   forks that are to be reset and renamed
 //	mk       a fork on a path with more runs than it should have
+//	hk, gk   forks of one mk, of their own actor's and of another's, so that each of the
+//	         first two has several: they mark rows of the runs, which are to be merged,
+//	         dead, and have deletes in memory
+//	ek       a fork with a table file of its own, which it has half deleted
 //	ck       a fork on a path with more memtables than it should have
 func (w *world) prepare() error {
 	var failed error
@@ -86,10 +90,30 @@ func (w *world) prepare() error {
 		do(w.store.Flush())
 	}
 	for k := range actors {
+		a := &actor{w: w, number: k, ops: 50}
+		do(a.fork("main", a.own("e"), false))
+		for range 8 {
+			do(a.put(60, false, a.own("e")))
+		}
+		do(a.fork(a.own("m"), a.own("h"), false))
+		do(a.fork([]string{"m1", "m0", "m0"}[k], a.own("g"), false))
+	}
+	do(w.store.Flush())
+	for k := range actors {
+		a := &actor{w: w, number: k}
+		do(a.erase(a.own("e"), "k00", "k25"))
+		do(a.erase(a.own("h"), "k06", "k10", "k20"))
+		do(a.erase(a.own("g"), "k24", "k28", "k03"))
+	}
+	do(w.store.Flush())
+	for k := range actors {
 		a := &actor{w: w, number: k, ops: 100}
-		for _, kind := range []string{"w", "w", "v", "v", "i", "i", "j", "j", "r", "n"} {
+		do(a.erase(a.own("h"), "k30", "k33"))
+		do(a.erase(a.own("g"), "", "", "k17"))
+		for _, kind := range []string{"w", "v", "i", "j", "j", "i", "n", "r"} {
 			do(a.put(200, false, a.own(kind)))
 		}
+		do(a.edit(200, false, a.own("w"), a.own("v")))
 		for n := range 6 {
 			do(a.put(60, false, a.own("c")))
 			if k == 2 {

@@ -77,7 +77,7 @@ func (r *run) settleDown() error {
 // bystand opens iterators that are held until the end.
 func (r *run) bystand() error {
 	c := r.actors[2]
-	for _, name := range []string{"main", "m0", "c0", "c1", "d2", "i2"} {
+	for _, name := range []string{"main", "m0", "c0", "c1", "d2", "i2", "h0", "g2"} {
 		if err := c.hold(name); err != nil {
 			return err
 		}
@@ -90,12 +90,12 @@ func (r *run) bystand() error {
 func (r *run) carryOn() error {
 	c := r.actors[2]
 	return errors.Join(
-		c.hold("m2"), c.hold("main"),
-		c.put(60, false, "w2", "v2"),
-		c.fork("w2", "child2", false),
-		c.drop("d2", false),
-		c.reset("r2", "w2", false),
-		c.put(60, true, "w2", "child2"),
+		c.hold("m2"), c.hold("main"), c.hold("h2"),
+		c.edit(60, false, "w2", "v2", "g2"),
+		c.fork("w2", "child2", false), c.fork("g2", "grandchild2", false),
+		c.drop("d2", false), c.drop("h2", false),
+		c.reset("r2", "g2", false),
+		c.edit(60, true, "w2", "child2", "grandchild2"),
 	)
 }
 

@@ -80,11 +80,14 @@ func (t *Tree) addMarks(n *Node, tb *Table, v *sstable.Vector) {
 
 // carryOver marks the rows that will stand for those of a consumed table.
 func (t *Tree) carryOver(r *Replacement, n *Node, tb *Table, v *sstable.Vector) {
-	r.staged = append(r.staged, n)
+	done := carried{node: n, from: tb}
 	for _, x := range r.remap.Translate(tb.Meta.ID, v) {
 		t.translated++
-		t.addMarks(n, r.made[x.Table], x.Vector)
+		made := r.made[x.Table]
+		done.to = append(done.to, made)
+		t.addMarks(n, made, x.Vector)
 	}
+	r.staged = append(r.staged, done)
 }
 
 func (t *Tree) putMarks(n *Node, tb *Table, v *sstable.Vector) {

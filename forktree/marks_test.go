@@ -334,6 +334,11 @@ func TestMisuseOfReplacementsIsAsserted(t *testing.T) {
 			tree.Abandon(r)
 			tree.Stage(r, 1)
 		},
+		"it is swept before its end": func(tree *Tree, path []*Node) {
+			r := prepareRewrite(tree, path[2], 11, 0)
+			tree.Stage(r, 1)
+			tree.Sweep(r, 1)
+		},
 		"its claim was given back": func(tree *Tree, path []*Node) {
 			c := tree.Claim(path[:1])
 			tree.Unclaim(c)

@@ -26,12 +26,21 @@ type Replacement struct {
 	claim    *Claim
 	run      *Run
 	consumed []*Table
-	remap    *sstable.Remap // nil: nothing is consumed
+	consumes map[*Table]struct{} // the same
+	remap    *sstable.Remap      // nil: nothing is consumed
 	made     map[ids.TableID]*Table
 
-	todo   []*Marks // may have to be carried over; taken from the end
-	staged []*Node  // have marks on consumed tables, and carry the translated ones
+	todo   []*Marks  // may have to be carried over; taken from the end
+	staged []carried // in both forms
 	state  replacementState
+}
+
+// carried are marks of a node that a replacement has carried over: one of the two
+// forms says nothing once the replacement has ended.
+type carried struct {
+	node *Node
+	from *Table   // consumed
+	to   []*Table // new; none if no marked row lives on
 }
 
 type replacementState uint8
@@ -52,7 +61,10 @@ func (t *Tree) Replace(c *Claim, run *Run, consumed []*Table, remap *sstable.Rem
 	}
 	invariant.Check(c.Swap.writer && !c.done, "node %d: it is swapped without a claim", c.Swap.ID)
 	invariant.Check(len(consumed) == 0 || remap != nil, "node %d: %d tables are consumed and nobody knows where their rows are", c.Swap.ID, len(consumed))
-	r := &Replacement{claim: c, run: run, consumed: consumed, remap: remap, made: make(map[ids.TableID]*Table, len(run.Tables))}
+	r := &Replacement{
+		claim: c, run: run, consumed: consumed, consumes: make(map[*Table]struct{}, len(consumed)),
+		remap: remap, made: make(map[ids.TableID]*Table, len(run.Tables)),
+	}
 	t.hatch(run)
 	t.replacements[r] = struct{}{}
 	for _, tb := range run.Tables {
@@ -60,6 +72,7 @@ func (t *Tree) Replace(c *Claim, run *Run, consumed []*Table, remap *sstable.Rem
 	}
 	for _, tb := range consumed {
 		invariant.Check(r.made[tb.Meta.ID] == nil, "table %d is consumed and kept", tb.Meta.ID)
+		r.consumes[tb] = struct{}{}
 		tb.replacing = append(tb.replacing, r)
 		r.todo = append(r.todo, tb.holders...)
 	}
@@ -134,7 +147,7 @@ func (t *Tree) Install(r *Replacement, found []TableMarks) {
 // the replacements that were installed since the job began.
 func (t *Tree) markFound(c *Claim, found []TableMarks) {
 	for _, r := range c.missed {
-		found = r.carried(found)
+		found = r.carry(found)
 	}
 	for _, m := range found {
 		invariant.Check(m.Table.held > 0, "node %d: marks on table %d, which no node holds", c.Swap.ID, m.Table.Meta.ID)
@@ -142,10 +155,10 @@ func (t *Tree) markFound(c *Claim, found []TableMarks) {
 	}
 }
 
-func (r *Replacement) carried(found []TableMarks) []TableMarks {
+func (r *Replacement) carry(found []TableMarks) []TableMarks {
 	out := make([]TableMarks, 0, len(found))
 	for _, m := range found {
-		if !slices.Contains(r.consumed, m.Table) {
+		if _, ok := r.consumes[m.Table]; !ok {
 			out = append(out, m)
 			continue
 		}
@@ -175,25 +188,26 @@ func (t *Tree) end(r *Replacement, state replacementState) {
 	}
 }
 
-// Sweep takes away, for at most max nodes, the marks that say nothing since the
+// Sweep takes away at most max times the marks that say nothing since the
 // replacement has ended, and tells whether there are more. The caller publishes in
 // the same critical section.
 func (t *Tree) Sweep(r *Replacement, max int) (more bool) {
-	stale := r.consumed
-	if r.state == replacementAbandoned {
-		stale = r.run.Tables
-	}
+	invariant.Check(r.state != replacementPrepared, "a replacement is swept before its end")
 	for ; max > 0 && len(r.staged) > 0; max-- {
 		last := len(r.staged) - 1
-		n := r.staged[last]
-		r.staged[last] = nil
+		x := r.staged[last]
+		r.staged[last] = carried{}
 		r.staged = r.staged[:last]
-		if n.freed {
+		if x.node.freed {
 			continue
 		}
+		stale := x.to
+		if r.state == replacementInstalled {
+			stale = []*Table{x.from}
+		}
 		for _, tb := range stale {
-			if tb.held == 0 || !n.reaches(tb) {
-				t.dropMarks(n, tb)
+			if tb.held == 0 || !x.node.reaches(tb) {
+				t.dropMarks(x.node, tb)
 			}
 		}
 	}

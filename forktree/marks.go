@@ -80,7 +80,7 @@ func (t *Tree) addMarks(n *Node, tb *Table, v *sstable.Vector) {
 
 // carryOver marks the rows that will stand for those of a consumed table.
 func (t *Tree) carryOver(r *Replacement, n *Node, tb *Table, v *sstable.Vector) {
-	done := carried{node: n, from: tb}
+	done := stagedMarks{node: n, from: tb}
 	for _, x := range r.remap.Translate(tb.Meta.ID, v) {
 		t.translated++
 		made := r.made[x.Table]

@@ -30,14 +30,14 @@ type Replacement struct {
 	remap    *sstable.Remap      // nil: nothing is consumed
 	made     map[ids.TableID]*Table
 
-	todo   []*Marks  // may have to be carried over; taken from the end
-	staged []carried // in both forms
+	todo   []*Marks      // may have to be carried over; taken from the end
+	staged []stagedMarks // in both forms
 	state  replacementState
 }
 
-// carried are marks of a node that a replacement has carried over: one of the two
+// stagedMarks are marks of a node that a replacement has carried over: one of the two
 // forms says nothing once the replacement has ended.
-type carried struct {
+type stagedMarks struct {
 	node *Node
 	from *Table   // consumed
 	to   []*Table // new; none if no marked row lives on
@@ -147,7 +147,7 @@ func (t *Tree) Install(r *Replacement, found []TableMarks) {
 // the replacements that were installed since the job began.
 func (t *Tree) markFound(c *Claim, found []TableMarks) {
 	for _, r := range c.missed {
-		found = r.carry(found)
+		found = r.carried(found)
 	}
 	for _, m := range found {
 		invariant.Check(m.Table.held > 0, "node %d: marks on table %d, which no node holds", c.Swap.ID, m.Table.Meta.ID)
@@ -155,7 +155,7 @@ func (t *Tree) markFound(c *Claim, found []TableMarks) {
 	}
 }
 
-func (r *Replacement) carry(found []TableMarks) []TableMarks {
+func (r *Replacement) carried(found []TableMarks) []TableMarks {
 	out := make([]TableMarks, 0, len(found))
 	for _, m := range found {
 		if _, ok := r.consumes[m.Table]; !ok {
@@ -196,18 +196,18 @@ func (t *Tree) Sweep(r *Replacement, max int) (more bool) {
 	for ; max > 0 && len(r.staged) > 0; max-- {
 		last := len(r.staged) - 1
 		x := r.staged[last]
-		r.staged[last] = carried{}
+		r.staged[last] = stagedMarks{}
 		r.staged = r.staged[:last]
-		if x.node.freed {
+		n, stale := x.node, x.to
+		if n.freed {
 			continue
 		}
-		stale := x.to
 		if r.state == replacementInstalled {
 			stale = []*Table{x.from}
 		}
 		for _, tb := range stale {
-			if tb.held == 0 || !x.node.reaches(tb) {
-				t.dropMarks(x.node, tb)
+			if tb.held == 0 || !n.reaches(tb) {
+				t.dropMarks(n, tb)
 			}
 		}
 	}

@@ -190,22 +190,50 @@ func (s *Store) flushJob(nodes []*forktree.Node, stuck map[*forktree.Node]error)
 		return false, rest, errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
 	s.opts.Schedule.Reach(schedule.FlushWritten)
-	used := map[ids.FileNum]bool{}
-	for first := 0; first < len(claims); first += claimsAtOnce {
-		last := min(first+claimsAtOnce, len(claims))
-		s.installed(claims[first:last], func() {
-			for i, c := range claims[first:last] {
-				s.installFlushedLocked(c, &results[first+i], used)
-			}
-		})
-	}
+	s.installFlushed(claims, results, out.Files())
 	err = s.afterInstall(schedule.FlushPlaced)
 	s.back.announce()
-	s.finishOutput(out, used)
+	s.closeOutput(out)
 	return true, rest, err
 }
 
-func (s *Store) installFlushedLocked(c *forktree.Claim, r *flushed, used map[ids.FileNum]bool) {
+// installFlushed installs the results of a flush, some at a time. Their tables share
+// files, which have to stay although the first nodes may be gone before the last ones
+// are installed.
+func (s *Store) installFlushed(claims []*forktree.Claim, results []flushed, files []ids.FileNum) {
+	s.pinFiles(files)
+	few := s.opts.Schedule.Few(claimsAtOnce)
+	for first := 0; first < len(claims); first += few {
+		if first > 0 {
+			s.opts.Schedule.Reach(schedule.FlushPlaced)
+		}
+		last := min(first+few, len(claims))
+		s.installed(claims[first:last], func() {
+			for i, c := range claims[first:last] {
+				s.installFlushedLocked(c, &results[first+i])
+			}
+			if last == len(claims) {
+				s.unpinFilesLocked(files)
+			}
+		})
+	}
+}
+
+func (s *Store) pinFiles(files []ids.FileNum) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, num := range files {
+		s.mu.tree.PinFile(num)
+	}
+}
+
+func (s *Store) unpinFilesLocked(files []ids.FileNum) {
+	for _, num := range files {
+		s.mu.tree.UnpinFile(num)
+	}
+}
+
+func (s *Store) installFlushedLocked(c *forktree.Claim, r *flushed) {
 	if r.stuck {
 		return
 	}
@@ -215,7 +243,6 @@ func (s *Store) installFlushedLocked(c *forktree.Claim, r *flushed, used map[ids
 	}
 	s.mu.tree.InstallTables(c, s.mu.tree.NewRun(r.metas), r.marks)
 	for _, m := range r.metas {
-		used[m.File] = true
 		s.counter.bytesFlushed.Add(m.Length)
 	}
 	s.counter.flushes.Add(1)
@@ -330,11 +357,15 @@ func diskFull(err error) error {
 // finishOutput closes a job's output, which is synced, and makes zombies of the
 // files that the install used nothing of.
 func (s *Store) finishOutput(out *compaction.Output, used map[ids.FileNum]bool) {
-	if err := out.Close(); err != nil {
-		s.opts.Logger.Warn("a table file could not be closed", "error", err)
-	}
+	s.closeOutput(out)
 	if s.addZombies(out, used) {
 		s.wake()
+	}
+}
+
+func (s *Store) closeOutput(out *compaction.Output) {
+	if err := out.Close(); err != nil {
+		s.opts.Logger.Warn("a table file could not be closed", "error", err)
 	}
 }
 

@@ -43,7 +43,8 @@ func (r *Run) Shares(tb *Table) bool { return r.holders > 1 || tb.held > 1 }
 // file is a table file: it goes when its last table does.
 type file struct {
 	num       ids.FileNum
-	alive     int32  // tables with alive > 0
+	alive     int32  // tables with alive > 0, and pins
+	pins      int32  // jobs that have yet to make tables of it known
 	liveBytes uint64 // of the tables that nodes hold
 	allBytes  uint64 // up to the end of the last table that was ever known in it
 }
@@ -229,11 +230,36 @@ func (t *Tree) perish(r *Run) {
 		}
 		delete(t.tables, tb.Meta.ID)
 		t.goneReaders = append(t.goneReaders, tb)
-		tb.file.alive--
-		if tb.file.alive == 0 {
-			delete(t.files, tb.file.num)
-			t.goneFiles = append(t.goneFiles, tb.file.num)
-		}
+		t.leave(tb.file)
+	}
+}
+
+// PinFile keeps a file, although all of its tables that the tree knows may go, for a
+// job that makes the tables of one file known in several steps: before the first of
+// them. UnpinFile takes the pin back, with or after the last.
+func (t *Tree) PinFile(num ids.FileNum) {
+	f := t.files[num]
+	if f == nil {
+		f = &file{num: num}
+		t.files[num] = f
+	}
+	f.alive++
+	f.pins++
+}
+
+// UnpinFile takes back one PinFile.
+func (t *Tree) UnpinFile(num ids.FileNum) {
+	f := t.files[num]
+	invariant.Check(f != nil && f.pins > 0, "file %d is unpinned twice", num)
+	f.pins--
+	t.leave(f)
+}
+
+func (t *Tree) leave(f *file) {
+	f.alive--
+	if f.alive == 0 {
+		delete(t.files, f.num)
+		t.goneFiles = append(t.goneFiles, f.num)
 	}
 }
 

@@ -193,7 +193,8 @@ func (t *Tree) MemoryNodes() int { return t.memoryNodes }
 // LiveBytes is the size of all tables that nodes hold.
 func (t *Tree) LiveBytes() uint64 { return t.liveBytes }
 
-// FileCount is the number of table files with a table that is held or pinned.
+// FileCount is the number of table files that are pinned or have a table that is held
+// or pinned.
 func (t *Tree) FileCount() int { return len(t.files) }
 
 // Shape rises whenever a picker might find new work.
@@ -203,5 +204,5 @@ func (t *Tree) Shape() uint64 { return t.shape }
 // may keep files that nothing else needs.
 func (t *Tree) Swaps() uint64 { return t.swaps }
 
-// HasFile tells whether a table of that file is held or pinned.
+// HasFile tells whether that file is pinned, or a table of it held or pinned.
 func (t *Tree) HasFile(n ids.FileNum) bool { return t.files[n] != nil }

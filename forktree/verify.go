@@ -151,13 +151,16 @@ func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
 	if liveBytes != t.liveBytes {
 		return fmt.Errorf("tables: counts %d live bytes, there are %d", t.liveBytes, liveBytes)
 	}
+	for num, f := range t.files {
+		if f.alive != files[num]+f.pins || f.alive == 0 {
+			return fmt.Errorf("file %d counts %d tables and pins, there are %d and %d", num, f.alive, files[num], f.pins)
+		}
+		if f.pins > 0 {
+			files[num] += f.pins
+		}
+	}
 	if len(files) != len(t.files) {
 		return fmt.Errorf("%d files are reached, the tree knows %d", len(files), len(t.files))
-	}
-	for num, f := range t.files {
-		if f.alive != files[num] {
-			return fmt.Errorf("file %d counts %d tables, there are %d", num, f.alive, files[num])
-		}
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 		return used, nil
 	}
 	for begun := time.Now(); s.stage(c, r); begun = time.Now() {
-		yield(begun)
+		s.yield(begun, schedule.MarksStaged)
 	}
 	err = s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
 		if !c.Wanted() {
@@ -202,7 +202,7 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 		s.mu.tree.Install(r, res.marks)
 	})
 	for begun := time.Now(); s.sweep(r); begun = time.Now() {
-		yield(begun)
+		s.yield(begun, schedule.MarksSwept)
 	}
 	return used, err
 }
@@ -210,7 +210,9 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 // yield leaves the lock and the processor to others for as long as a slice has taken.
 // Without it a writer that wants the lock would have to win a race for it against the
 // next slice.
-func yield(begun time.Time) { time.Sleep(time.Since(begun)) }
+func (s *Store) yield(begun time.Time, at schedule.Point) {
+	s.opts.Schedule.Rest(at, time.Since(begun))
+}
 
 // prepare makes the new run known to the tree, unless nobody wants it any more.
 func (s *Store) prepare(c *forktree.Claim, w *work, res *merged, used map[ids.FileNum]bool) *forktree.Replacement {

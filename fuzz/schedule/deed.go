@@ -247,7 +247,7 @@ func ways(p points.Point) []deed {
 		return []deed{flush, memoryTurn, writeTurn, writeFlush}
 	case points.ConsolidatePicked, points.ConsolidateMerged:
 		return []deed{merge, memoryTurn, tidyTurn, compact, crowdTurn, crowdCompact}
-	case points.MergePicked, points.MergeWritten, points.MergePlaced:
+	case points.MergePicked, points.MergeWritten, points.MarksStaged, points.MergePlaced, points.MarksSwept:
 		return []deed{merge, mergeTurn, compact}
 	case points.ReclaimSyncing, points.ReclaimPicked, points.ReclaimUnlinking:
 		return []deed{reclaim, reclaimFlush, discard, reclaimTurn, discardTurn}
@@ -281,7 +281,8 @@ var before = map[points.Point]points.Point{
 	points.FreezePlaced: points.RecordReserved, points.IteratorOpening: points.ViewBuilt, points.ViewUnpinning: points.IteratorClosing,
 	points.SweepPicked: points.FlushPlaced, points.FlushPicked: points.FreezePlaced, points.FlushWritten: points.FlushPicked,
 	points.FlushPlaced: points.FlushWritten, points.ConsolidateMerged: points.ConsolidatePicked, points.MergeWritten: points.MergePicked,
-	points.MergePlaced: points.MergeWritten, points.ReclaimSyncing: points.SweepPicked, points.ReclaimPicked: points.ReclaimSyncing,
+	points.MarksStaged: points.MergeWritten, points.MergePlaced: points.MergeWritten, points.MarksSwept: points.MergePlaced,
+	points.ReclaimSyncing: points.SweepPicked, points.ReclaimPicked: points.ReclaimSyncing,
 	points.ReclaimUnlinking: points.ReclaimPicked, points.TrimPlaced: points.SweepPicked, points.LogTrimming: points.TrimPlaced,
 	points.LogWriting: points.WritePlaced, points.LogSyncing: points.LogWriting, points.LogSynced: points.LogSyncing,
 	points.LogRotating: points.WritePlaced, points.ManifestWriting: points.FlushPlaced, points.ManifestSynced: points.ManifestWriting,

@@ -20,11 +20,11 @@ func exclusions() []exclusion {
 	logSyncer := []points.Point{points.LogSyncing, points.LogSynced}
 	closing := []points.Point{points.CloseStopped, points.CloseEnding}
 	manifest := []points.Point{points.ManifestWriting, points.ManifestSynced}
-	reclaimed := []points.Point{points.ReclaimPicked, points.ReclaimUnlinking}
+	durable := []points.Point{points.MarksSwept, points.ReclaimPicked, points.ReclaimUnlinking, points.LogTrimming}
 	work := slices.Concat([]points.Point{
 		points.FreezePlaced, points.SweepPicked, points.FlushPicked, points.FlushWritten, points.FlushPlaced,
-		points.ConsolidatePicked, points.ConsolidateMerged, points.MergePicked, points.MergeWritten, points.MergePlaced,
-		points.ReclaimSyncing, points.ReclaimPicked, points.ReclaimUnlinking, points.TrimPlaced, points.LogTrimming,
+		points.ConsolidatePicked, points.ConsolidateMerged, points.MergePicked, points.MergeWritten, points.MarksStaged,
+		points.MergePlaced, points.MarksSwept, points.ReclaimSyncing, points.ReclaimPicked, points.ReclaimUnlinking, points.TrimPlaced, points.LogTrimming,
 		points.ManifestWriting, points.ManifestSynced,
 	}, rewrite)
 	turns := []points.Point{points.MemoryTurn, points.MergeTurn}
@@ -53,15 +53,15 @@ func exclusions() []exclusion {
 
 		{"one goroutine writes the log, and its fsync waits for that", logWriter, slices.Concat(logWriter, logSyncer)},
 		{"one goroutine fsyncs the log, and a rotation waits for that", logSyncer, slices.Concat(logSyncer, []points.Point{points.LogRotating})},
-		{"the manifest waits for the log, and reclaiming and trimming for the manifest", slices.Concat(logWriter, logSyncer),
-			slices.Concat(reclaimed, []points.Point{points.LogTrimming, points.ManifestSynced})},
+		{"the manifest waits for the log, and reclaiming, sweeping and trimming for the manifest", slices.Concat(logWriter, logSyncer),
+			slices.Concat(durable, []points.Point{points.ManifestSynced})},
 		{"what makes a rewrite due waits for the log", slices.Concat(logWriter, logSyncer), rewrite},
 
 		{"one goroutine writes the manifest", manifest, manifest},
-		{"reclaiming and trimming wait for the manifest", manifest, slices.Concat(reclaimed, []points.Point{points.LogTrimming})},
+		{"reclaiming, sweeping and trimming wait for the manifest", manifest, durable},
 		{"what makes a rewrite due waits for the manifest", manifest, rewrite},
 		{"the manifest is not written while the new one takes its place", rewrite[2:],
-			slices.Concat(manifest, reclaimed, []points.Point{points.LogTrimming})},
+			slices.Concat(manifest, durable)},
 		{"one rewrite goes on at a time", rewrite, rewrite},
 
 		{"one trim goes on at a time", []points.Point{points.LogTrimming}, []points.Point{points.LogTrimming}},

@@ -37,7 +37,11 @@
 //	ConsolidateMerged   one memtable holds all rows            the swap                            a job, claims
 //	MergePicked         runs are claimed and pinned            they are merged                     a job, claims
 //	MergeWritten        the tables are durable                 the swap                            a job, claims
+//	MarksStaged         some vectors are carried over to the   others are, or the swap             a job, claims
+//	                    new tables
 //	MergePlaced         swap and transaction have their place  the transaction is durable          a job
+//	MarksSwept          some vectors on tables that the swap   others are                          a job
+//	                    took away are dropped
 //	ReclaimSyncing      files without an owner are known       their transaction is durable        a job
 //	ReclaimPicked       the files to unlink are taken          the first is unlinked               a job
 //	ReclaimUnlinking    it is sure that nothing needs a file   it is unlinked                      a job

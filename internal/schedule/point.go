@@ -26,7 +26,9 @@ const (
 	ConsolidateMerged
 	MergePicked
 	MergeWritten
+	MarksStaged
 	MergePlaced
+	MarksSwept
 	ReclaimSyncing
 	ReclaimPicked
 	ReclaimUnlinking
@@ -56,8 +58,8 @@ var names = [Points]string{
 	"WriteReserved", "WritePlaced", "RecordReserved", "ForkPlaced", "SnapshotPlaced", "DropPlaced", "ResetPlaced",
 	"RenamePlaced", "FreezePlaced", "ViewBuilt", "IteratorOpening", "IteratorClosing", "ViewUnpinning", "SweepPicked",
 	"FlushPicked", "FlushWritten", "FlushPlaced", "ConsolidatePicked", "ConsolidateMerged", "MergePicked", "MergeWritten",
-	"MergePlaced", "ReclaimSyncing", "ReclaimPicked", "ReclaimUnlinking", "TrimPlaced", "LogWriting", "LogSyncing",
-	"LogSynced", "LogRotating", "LogTrimming", "ManifestWriting", "ManifestSynced", "RewriteBegun", "RewriteCopied",
+	"MarksStaged", "MergePlaced", "MarksSwept", "ReclaimSyncing", "ReclaimPicked", "ReclaimUnlinking", "TrimPlaced",
+	"LogWriting", "LogSyncing", "LogSynced", "LogRotating", "LogTrimming", "ManifestWriting", "ManifestSynced", "RewriteBegun", "RewriteCopied",
 	"RewriteSwapping", "RewriteSwapped", "MemoryTurn", "MergeTurn", "CloseBegun", "CloseStopped", "CloseEnding",
 	"OrphanRemoving",
 }

@@ -1,5 +1,7 @@
 package schedule
 
+import "time"
+
 // Schedule watches one store. Nil watches nothing. It may be used concurrently if
 // the function it was made with may.
 type Schedule struct {
@@ -19,6 +21,16 @@ func (s *Schedule) Reach(p Point) {
 	if s != nil {
 		s.reached(p)
 	}
+}
+
+// Rest makes room for others between two steps of something: the calling goroutine
+// sleeps for d, or, if somebody watches, is at p for as long as they like.
+func (s *Schedule) Rest(p Point, d time.Duration) {
+	if s == nil {
+		time.Sleep(d)
+		return
+	}
+	s.reached(p)
 }
 
 // RewriteBytes is what New was given, 0 for nil.

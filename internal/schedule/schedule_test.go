@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,12 @@ func TestReachTellsThePoint(t *testing.T) {
 	s.Reach(CloseEnding)
 	require.Equal(t, []Point{LogSyncing, CloseEnding}, got)
 	require.EqualValues(t, 7, s.RewriteBytes())
+}
+
+func TestSomebodyWhoIsWatchedRestsAtAPoint(t *testing.T) {
+	var got []Point
+	New(0, func(p Point) { got = append(got, p) }).Rest(MarksSwept, math.MaxInt64)
+	require.Equal(t, []Point{MarksSwept}, got)
 }
 
 func TestEveryPointHasANameOfItsOwn(t *testing.T) {

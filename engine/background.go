@@ -22,6 +22,7 @@ type background struct {
 	merge    worker
 	urgent   int   // callers of Settle: work at full speed, do not rest
 	flushErr error // why the last flush failed; nil after one that succeeded
+	logKept  bool  // a node that cannot be written keeps the log long: no flush for its sake for a while
 	failures int   // of any background work
 	lastErr  error // the last of them
 	wg       sync.WaitGroup
@@ -204,23 +205,36 @@ func (s *Store) tendMemory() error {
 		return err
 	}
 	flushErr := s.flushIfNeeded()
+	if errors.Is(flushErr, errRanges) && s.nodeBytes() < s.opts.MemtableBytes {
+		// All but some nodes was written, and they leave enough memory to the others.
+		s.tidied("a flush", flushErr)
+		s.keepLog()
+		flushErr = nil
+	}
 	if !errors.Is(flushErr, errStopping) {
 		s.back.mu.Lock()
 		s.back.flushErr = flushErr
 		s.back.cond.Broadcast()
 		s.back.mu.Unlock()
 	}
-	s.tidied(errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest()))
+	s.tidied("reclaiming space", errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest()))
 	return errors.Join(err, flushErr)
+}
+
+// nodeBytes is the memory of all nodes in memory: what has not been flushed.
+func (s *Store) nodeBytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.tree.MemoryBytes()
 }
 
 // tidied notes an error of work that gives space back. It is done again at the
 // next turn, and does not keep the worker from flushing meanwhile.
-func (s *Store) tidied(err error) {
+func (s *Store) tidied(what string, err error) {
 	if err == nil || errors.Is(err, ErrClosed) {
 		return
 	}
-	s.opts.Logger.Error("reclaiming space failed", "error", err)
+	s.opts.Logger.Error(what+" failed", "error", err)
 	b := &s.back
 	b.mu.Lock()
 	b.failures++
@@ -229,9 +243,24 @@ func (s *Store) tidied(err error) {
 	b.mu.Unlock()
 }
 
+// keepLog keeps the log from being the reason of a flush at each write.
+func (s *Store) keepLog() {
+	s.back.mu.Lock()
+	defer s.back.mu.Unlock()
+	if !s.back.logKept {
+		s.back.pauseLocked(&s.back.logKept, maxRetryDelay)
+	}
+}
+
+func (s *Store) logIsKept() bool {
+	s.back.mu.Lock()
+	defer s.back.mu.Unlock()
+	return s.back.logKept
+}
+
 func (s *Store) flushIfNeeded() error {
 	switch {
-	case s.logTooLong():
+	case s.logTooLong() && !s.logIsKept():
 		return s.flush(func(*forktree.Fork) bool { return true })
 	case s.overBudget():
 		return s.flush(s.largeMemtables())

@@ -268,12 +268,16 @@ func (s *Store) claimMemory(nodes []*forktree.Node, stuck map[*forktree.Node]err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var total int64
+	// Nodes of many forks lie above the same one. A view must be as old as its claim,
+	// which learns of what is swapped later, so none outlives a rest.
+	shared := map[*forktree.Node]*view{}
 	for i, n := range nodes {
 		if total > flushJobBytes || len(claims) == flushJobNodes {
 			return claims, below, nodes[i:]
 		}
 		if i%claimsAtOnce == claimsAtOnce-1 {
 			s.mu.rest()
+			clear(shared)
 		}
 		if n.Mem == nil || stuck[n] != nil || n.Mem.(*memtable.Memtable).HasRanges() && memoryBelow(n) {
 			continue
@@ -284,7 +288,14 @@ func (s *Store) claimMemory(nodes []*forktree.Node, stuck map[*forktree.Node]err
 		}
 		total += n.Mem.Bytes()
 		claims = append(claims, c)
-		below = append(below, s.viewLocked(n.Older, nil))
+		v := shared[n.Older]
+		if v == nil {
+			v = s.viewLocked(n.Older, nil)
+			shared[n.Older] = v
+		} else {
+			v.refs.Add(1)
+		}
+		below = append(below, v)
 	}
 	return claims, below, nil
 }

@@ -32,6 +32,14 @@ type layer struct {
 	mem  *memtable.Memtable
 	run  *forktree.Run
 	dead map[*forktree.Table]*deadRows // nil if nothing is
+
+	// alive gives the run's tables that are not wholly dead, and looks at them once
+	// for all iterators; nil if dead is.
+	alive func() []*forktree.Table
+}
+
+func (l layer) aliveTables() []*forktree.Table {
+	return slices.DeleteFunc(slices.Clone(l.run.Tables), func(t *forktree.Table) bool { return l.dead[t].whole() })
 }
 
 // viewLocked builds a view with one reference.
@@ -45,7 +53,11 @@ func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
 			v.layers = append(v.layers, layer{mem: n.Mem.(*memtable.Memtable)})
 		case len(n.Run.Tables) > 0:
 			s.mu.tree.Pin(n.Run)
-			v.layers = append(v.layers, layer{run: n.Run, dead: dead.of(n.Run)})
+			l := layer{run: n.Run, dead: dead.of(n.Run)}
+			if l.dead != nil {
+				l.alive = sync.OnceValue(l.aliveTables)
+			}
+			v.layers = append(v.layers, l)
 		}
 	}
 	v.refs.Store(1)
@@ -170,8 +182,8 @@ func (v *view) inputs(at ids.LSN) []iterator.Iterator {
 // runIter walks the live rows of a layer's run, opening only the tables it comes to.
 func (s *Store) runIter(l layer) iterator.Iterator {
 	tables := l.run.Tables
-	if l.dead != nil {
-		tables = slices.DeleteFunc(slices.Clone(tables), func(t *forktree.Table) bool { return l.dead[t].whole() })
+	if l.alive != nil {
+		tables = l.alive()
 	}
 	return iterator.NewConcat(len(tables),
 		func(i int) (smallest, largest []byte) {

@@ -316,7 +316,7 @@ const minReadBudget = 1 << 20
 func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) (flushed, error) {
 	r := newResolver(below, max(mem.Bytes(), minReadBudget), mem)
 	if mem.HasRanges() {
-		if err := r.deleteRanges(mem.Spans(memtable.MaxLSN)); err != nil {
+		if err := r.deleteRanges(mem.Spans(memtable.MaxLSN), unshielded(s.stopped)); err != nil {
 			return flushed{}, err
 		}
 	}

@@ -131,11 +131,18 @@ var errRanges = errors.New("the rows that a range delete covers cannot be found"
 
 // deleteRanges marks the rows of all older tables that the spans cover, which are
 // sorted and disjoint. At most two blocks are read for each span and table, and none
-// if the span covers the table. All that is below must be in tables.
-func (r *resolver) deleteRanges(spans []iterator.Span) error {
+// if the span covers the table. All that is below must be in tables. stop is asked
+// now and then whether to give up.
+func (r *resolver) deleteRanges(spans []iterator.Span, stop func() error) error {
+	const spansAtOnce = 64
 	for _, l := range r.below.layers {
 		invariant.Check(l.mem == nil, "a node with range deletes is flushed before an older one")
-		for _, span := range spans {
+		for i, span := range spans {
+			if i%spansAtOnce == 0 {
+				if err := stop(); err != nil {
+					return err
+				}
+			}
 			if err := r.deleteRange(l, span); err != nil {
 				return fmt.Errorf("%w: %w", errRanges, err)
 			}

@@ -27,7 +27,7 @@ func Configs() []Config {
 		{Name: "background, 4 KiB memtables, one descriptor", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 8 << 10, BlockBytes: 512, CacheBytes: 1, MaxOpenFiles: 1}},
 		{Name: "background, 2 KiB memtables, eight readers beside", Readers: 8, Options: engine.Options{MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 8 << 10, MaxOpenFiles: 4}},
 		{Name: "manual, tables of four rows", Options: engine.Options{Manual: true, MemtableBytes: 64 << 10, SegmentBytes: 64 << 10, TableBytes: 300, BlockBytes: 150, CacheBytes: 32 << 10, MaxOpenFiles: 16}},
-		{Name: "background, defaults", Options: engine.Options{SegmentBytes: 1 << 20}},
+		{Name: "background, defaults, four readers beside", Readers: 4, Options: engine.Options{SegmentBytes: 1 << 20}},
 	}
 }
 

@@ -279,7 +279,7 @@ func deletersTrial() Trial {
 		},
 		Sometimes: map[string]int{
 			"images": 300, "operation deleterange": 500, "range deletes of some rows": 300, "store: rows marked": 3000,
-			"store: vectors translated": 200, "store: vectors staged": 200, "store: merges because of dead rows": 200,
+			"store: vectors translated": 100, "store: vectors staged": 200, "store: merges because of dead rows": 200,
 		},
 	}
 }

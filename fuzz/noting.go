@@ -63,6 +63,9 @@ func (d *Driver) noteRange(fork string, r model.Range, before model.State) {
 	default:
 		d.counts.Add("range deletes of some rows", 1)
 	}
+	if rows.Len() > 1024 {
+		d.counts.Add("range deletes of more than 1024 rows", 1)
+	}
 	for _, p := range before.Forks.All() {
 		if p.ID == m.ParentID && rows.Len() > 0 && model.DiffContents(rows, p.Contents.Within(r)) == "" {
 			d.counts.Add("range deletes of rows that the parent has and keeps", 1)

@@ -111,11 +111,15 @@ func (p plain) view() (v model.View) {
 }
 
 func TestTheModelAgreesWithPlainMapsOnWhatDeletesLeave(t *testing.T) {
-	for seed, profile := range []Profile{Everyday(), Deleting(), Queueing(), Erasing()} {
+	for seed, profile := range []Profile{Everyday(), Deleting(), Queueing(), Erasing(), Hoarding()} {
 		g := NewGenerator(uint64(seed), profile)
 		state := model.New()
 		p := plain{forks: map[string]map[string]string{model.MainFork: {}}, snapshots: map[string]map[string]string{}}
-		for n := range 4000 {
+		length := 4000
+		if profile.Bulk > 100 {
+			length = 200
+		}
+		for n := range length {
 			op := g.Next()
 			next, err := Apply(state, op)
 			if err != nil {

@@ -14,6 +14,9 @@ const (
 	queue Kind = "(queue)" // rows behind the last, the first rows away, and a look at the head
 )
 
+// many tells whether floods are so large that they are done in batches.
+func (g *Generator) many() bool { return g.profile.Bulk > 100 }
+
 func (g *Generator) drawFlood(kind Kind) {
 	fork := g.fork()
 	switch kind {
@@ -46,7 +49,11 @@ func (g *Generator) drawErase(fork string) {
 	if held == 0 {
 		return
 	}
-	switch g.rng.IntN(5) {
+	switch g.rng.IntN(6) {
+	case 5:
+		from := g.rng.IntN(held/2 + 1)
+		to := min(from+g.profile.Bulk, held)
+		g.next = append(g.next, deletesOf(fork, f.Contents, from, to, g.noSync()))
 	case 0:
 		from := g.rng.IntN(held/4 + 1)
 		g.deleteRange(fork, g.between(f.Contents, from, held-g.rng.IntN(held/4+1)))
@@ -69,6 +76,10 @@ func (g *Generator) drawErase(fork string) {
 		g.next = append(g.next, op)
 	default:
 		from := g.rng.IntN(held)
+		if g.many() {
+			g.next = append(g.next, deletesOf(fork, f.Contents, from, min(held, from+g.profile.Bulk), g.noSync()))
+			break
+		}
 		for i := from; i < min(held, from+g.profile.Bulk); i++ {
 			if key, _ := f.Contents.At(i); g.rng.IntN(8) > 0 {
 				g.next = append(g.next, Op{Kind: Delete, Fork: fork, Key: key, NoSync: g.noSync()})
@@ -78,6 +89,16 @@ func (g *Generator) drawErase(fork string) {
 	g.settleDown(fork)
 }
 
+// deletesOf deletes the rows from … to-1 of contents one by one, in one batch.
+func deletesOf(fork string, contents model.Contents, from, to int, noSync bool) Op {
+	op := Op{Kind: Batch, NoSync: noSync}
+	for i := from; i < to; i++ {
+		key, _ := contents.At(i)
+		op.Writes = append(op.Writes, Write{Fork: fork, Delete: true, Key: key})
+	}
+	return op
+}
+
 func (g *Generator) deleteRange(fork string, r model.Range) {
 	g.next = append(g.next, Op{Kind: DeleteRange, Fork: fork, Range: r, NoSync: g.noSync()})
 }
@@ -85,6 +106,9 @@ func (g *Generator) deleteRange(fork string, r model.Range) {
 // settleDown decides whether what was just written goes into tables, or is merged,
 // and whether somebody looks.
 func (g *Generator) settleDown(fork string) {
+	if g.profile.Weights[Flush] == 0 {
+		return
+	}
 	if g.rng.IntN(2) == 0 {
 		g.next = append(g.next, Op{Kind: Flush})
 	}
@@ -103,15 +127,24 @@ func (g *Generator) drawQueue(fork string) {
 	f, _ := g.state.Forks.Get(fork)
 	r := beginning("queue/")
 	waiting := f.Contents.Within(r)
+	in := Op{Kind: Batch, NoSync: g.noSync()}
 	for range 1 + g.rng.IntN(g.profile.Bulk) {
 		g.tail++
-		g.next = append(g.next, Op{Kind: Put, Fork: fork, Key: fmt.Sprintf("queue/%06d", g.tail), Size: g.size(), NoSync: g.noSync()})
+		put := Write{Fork: fork, Key: fmt.Sprintf("queue/%06d", g.tail), Size: g.size()}
+		if in.Writes = append(in.Writes, put); !g.many() {
+			g.next = append(g.next, Op{Kind: Put, Fork: fork, Key: put.Key, Size: put.Size, NoSync: g.noSync()})
+		}
+	}
+	if g.many() {
+		g.next = append(g.next, in)
 	}
 	if out := min(waiting.Len(), g.rng.IntN(g.profile.Bulk+2)); out > 0 {
-		switch g.rng.IntN(3) {
-		case 0:
+		switch draw := g.rng.IntN(3); {
+		case draw == 0:
 			r.Upper = g.between(waiting, 0, out).Upper
 			g.deleteRange(fork, r)
+		case g.many():
+			g.next = append(g.next, deletesOf(fork, waiting, 0, out, g.noSync()))
 		default:
 			for i := range out {
 				key, _ := waiting.At(i)
@@ -120,7 +153,7 @@ func (g *Generator) drawQueue(fork string) {
 		}
 	}
 	g.next = append(g.next, Op{Kind: Seek, Fork: fork, Key: *r.Lower})
-	if g.rng.IntN(6) == 0 {
+	if g.profile.Weights[Flush] > 0 && g.rng.IntN(6) == 0 {
 		g.next = append(g.next, Op{Kind: Flush})
 	}
 }

@@ -116,6 +116,19 @@ func Queueing() Profile {
 	return p
 }
 
+// Hoarding is lists in which memory holds thousands of rows and of tombstones in a
+// row, which readers learn to jump over: nothing but a reopen flushes, and ranges
+// are deleted of more rows than a memtable lets one cover.
+func Hoarding() Profile {
+	p := Deleting()
+	p.Keys, p.ValueBytes, p.Forks, p.NoSync, p.Chain, p.Bulk = 2400, 20, 4, 0.97, 4, 1500
+	p.Weights = map[Kind]int{
+		fill: 26, erase: 12, queue: 10, Put: 60, Delete: 20, DeleteRange: 10, Batch: 12, Seek: 90, Scan: 6, OpenIter: 8, WalkIter: 30,
+		CloseIter: 5, Get: 20, Fork: 6, Snapshot: 2, DropSnapshot: 2, Drop: 5, Reset: 14, ResetSnapshot: 6, Compact: 1, Reopen: 1, Check: 1,
+	}
+	return p
+}
+
 // Erasing is short lists in which tables that forks share are filled and emptied,
 // for runs that are stopped at each of their calls.
 func Erasing() Profile {

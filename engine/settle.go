@@ -115,8 +115,8 @@ func (s *Store) Compact() (err error) {
 			return fmt.Errorf("compact: %w", err)
 		}
 		did, err := s.pass(func(compaction.Kind) bool { return true }, s.stopped)
-		if err != nil {
-			return fmt.Errorf("compact: %w", err)
+		if err != nil { // of one path; what merges of others have replaced goes all the same
+			return fmt.Errorf("compact: %w", errors.Join(err, s.afterSwap()))
 		}
 		if !s.opts.Manual { // a worker may hold a claim on what is left to merge
 			if err := s.settle(); err != nil {

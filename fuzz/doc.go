@@ -28,5 +28,6 @@
 // history.go, tap.go, image.go, judge.go, crashrun.go, scripts.go (every short
 // script), crashtrials.go, crowd.go (several clients), deleters.go (several that
 // delete from tables they share). With faults: faultrun.go, faulttrials.go. Trials
-// of deletes in all three ways are in deletetrials.go. When something is wrong: check.go, failure.go.
+// of deletes in all three ways are in deletetrials.go. When something is wrong:
+// check.go, failure.go.
 package fuzz

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/iterator"
@@ -57,12 +59,6 @@ type ranged struct {
 	mem   *memtable.Memtable
 }
 
-// deadAt says that the node at a place marks a row of an open table.
-type deadAt struct {
-	ordinal uint32
-	place   int
-}
-
 // place is a node, or the memtable of a fork, in the plain walk. The places
 // above it are those from itself through last.
 type place struct {
@@ -84,9 +80,9 @@ type source struct {
 	rows   *sstable.Rows
 	opened *sstable.Meta
 
-	ordinal uint32   // of the row behind the present one
-	marked  []deadAt // in the opened table, by ordinal, not before the present row
-	dead    []int    // places that mark the present row
+	ordinal uint32    // of the row behind the present one
+	marked  marksHeap // in the opened table, not before the present row
+	dead    []int     // places that mark the present row
 }
 
 const (
@@ -377,27 +373,53 @@ func (w *plainWalk) step(src *source) (bool, error) {
 	}
 }
 
-// openMarks lists who marks which rows of a table that is about to be read.
+// openMarks lists who marks rows of a table that is about to be read.
 func (w *plainWalk) openMarks(src *source, tb *forktree.Table) {
 	src.ordinal, src.marked = 0, src.marked[:0]
 	for _, m := range tb.Marked() {
 		if place, ok := w.placeOf[m.Node]; ok {
-			for it := m.Vector.Bitmap().Iterator(); it.HasNext(); {
-				src.marked = append(src.marked, deadAt{it.Next(), place})
-			}
+			rows := m.Vector.Bitmap().Iterator()
+			src.marked = append(src.marked, marksAt{next: rows.Next(), rows: rows, place: place})
 		}
 	}
-	slices.SortFunc(src.marked, func(a, b deadAt) int { return cmp.Compare(a.ordinal, b.ordinal) })
+	heap.Init(&src.marked)
 }
 
 // count notes who marks the present row.
 func (src *source) count() {
 	src.dead = src.dead[:0]
-	for len(src.marked) > 0 && src.marked[0].ordinal == src.ordinal {
-		src.dead = append(src.dead, src.marked[0].place)
-		src.marked = src.marked[1:]
+	for len(src.marked) > 0 && src.marked[0].next == src.ordinal {
+		first := &src.marked[0]
+		src.dead = append(src.dead, first.place)
+		if !first.rows.HasNext() {
+			heap.Pop(&src.marked)
+			continue
+		}
+		first.next = first.rows.Next()
+		heap.Fix(&src.marked, 0)
 	}
 	src.ordinal++
+}
+
+// marksAt walks over the rows of an open table that the node at a place marks.
+type marksAt struct {
+	next  uint32
+	rows  roaring.IntPeekable
+	place int
+}
+
+// marksHeap has the marks with the least next row on top.
+type marksHeap []marksAt
+
+func (h marksHeap) Len() int           { return len(h) }
+func (h marksHeap) Less(i, j int) bool { return h[i].next < h[j].next }
+func (h marksHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *marksHeap) Push(x any)        { *h = append(*h, x.(marksAt)) }
+func (h *marksHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
 }
 
 // sourceHeap has the source with the least key on top, of equal ones that with

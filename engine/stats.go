@@ -42,8 +42,8 @@ type Stats struct {
 	TombstonesResolved     uint64 // of those, because the rows they hide are marked dead instead
 	Vectors                int    // of dead rows: pairs of a node and a table
 	VectorBytes            int64  // memory of all vectors, and of the forms of them that reads use
-	VectorsTranslated      uint64 // carried over to new tables when theirs were merged
-	VectorsStaged          uint64 // of those, in slices before the swap because they were many
+	VectorsTranslated      uint64 // vectors on new tables, made of those on the merged ones
+	VectorsStaged          uint64 // vectors on merged tables that were carried over in slices before the swap
 	MarkedTables           int    // tables in which some node marks rows dead
 	MarkedRows             uint64 // marks in all vectors; a row may be marked by many nodes
 	RowsMarked             uint64 // marks made by deletes

@@ -6,7 +6,9 @@
 // The life of one pair, A and B:
 //
 //  1. A copy of one prepared store is opened (ground.go), of the kind that the pair
-//     needs: with workers or without, with something to flush or not.
+//     needs: with workers or without, with something to flush or not. Its forks delete
+//     from tables they share, so that whoever flushes makes marks, and whoever merges
+//     carries several nodes' vectors over, one at a time, and drops rotten rows.
 //  2. A client does what leads to A (deed.go), and is held there (watcher.go).
 //  3. Another does what leads to B. If nothing happens any more before somebody has
 //     come there, which is seen in the states of all goroutines (quiet.go), this was

@@ -55,6 +55,12 @@ func explore(seed uint64, counts *fuzz.Counts) (err error) {
 	}
 	counts.Add("random schedules", 1)
 	counts.Add("random schedules, "+map[stores]string{manual: "manual", tight: "tight", roomy: "roomy"}[kind], 1)
+	s := r.world.store.Stats()
+	counts.Add("tombstones that became marks", int(s.TombstonesResolved))
+	counts.Add("vectors translated", int(s.VectorsTranslated))
+	counts.Add("vectors looked at in slices", int(s.VectorsStaged))
+	counts.Add("rewrites because of dead rows", int(s.DeadRewrites))
+	counts.Add("results that nobody wanted", int(s.Discarded))
 	return errors.Join(err, r.finish())
 }
 

@@ -13,6 +13,7 @@ func Trials() []fuzz.Trial {
 		{Name: "schedule-pair", Run: somePair, Sometimes: map[string]int{"pairs forced, through": 20}},
 		{Name: "schedule-random", Run: explore, Sometimes: map[string]int{
 			"random schedules, manual": 5, "random schedules, tight": 5, "random schedules, roomy": 5, "goroutines held": 200, "images": 10,
+			"tombstones that became marks": 100, "vectors translated": 150, "vectors looked at in slices": 500, "rewrites because of dead rows": 50,
 		}},
 		{Name: "schedule-wake-up", Run: someWakeup, Sometimes: map[string]int{"wake-ups": len(wakeups)}},
 	}

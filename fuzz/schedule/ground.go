@@ -51,7 +51,8 @@ var ground = sync.OnceValues(func() (*world, error) {
 //	ik, jk   forks to read
 //	dk       a fork that is to be dropped, with a table file of its own
 //	rk, nk   forks that are to be reset and renamed
-//	mk       a fork on a path with more runs than it should have
+//	mk       a fork of vk on a path with more runs than it should have; one of them has
+//	         tombstones, which were not marks yet because vk's rows were in memory
 //	hk, gk   forks of one mk, of their own actor's and of another's, so that each of the
 //	         first two has several: they mark rows of the runs, which are to be merged,
 //	         dead, and have deletes in memory
@@ -71,9 +72,13 @@ func (w *world) prepare() error {
 	do(w.store.Flush())
 	for k := range actors {
 		a := &actor{w: w, number: k}
-		for _, kind := range []string{"w", "v", "i", "j", "d", "r", "n", "m", "c"} {
+		for _, kind := range []string{"w", "v", "i", "j", "d", "r", "n", "c"} {
 			do(a.fork("main", a.own(kind), false))
 		}
+		do(a.put(60, false, a.own("v")))
+		do(a.put(60, false, a.own("v")))
+		do(a.fork(a.own("v"), a.own("m"), false))
+		do(a.erase(a.own("m"), "", "", "k03", "k10"))
 		for range 4 {
 			for range 5 {
 				do(a.put(60, false, a.own("m")))

@@ -22,7 +22,9 @@ type run struct {
 	leaks  goleak.Option // the goroutines that were there before
 	images []image
 	closed bool // a deed closes the store
-	busy   []*task
+
+	vectors int // that it had at the end
+	busy    []*task
 }
 
 // image is what a crash would have left, and when it was made.
@@ -30,6 +32,7 @@ type image struct {
 	disk     *crashfs.FS
 	from, to int64
 	kill     bool
+	vectors  int // that an open must find; -1: nobody knows
 }
 
 // task is a goroutine of the run.
@@ -41,7 +44,7 @@ type task struct {
 
 // newRun opens a store. On a store with workers the gates are closed.
 func newRun(kind stores) (*run, error) {
-	r := &run{watch: newWatcher(points.MemoryTurn, points.MergeTurn), leaks: goleak.IgnoreCurrent(), crowd: newCrowd()}
+	r := &run{watch: newWatcher(points.MemoryTurn, points.MergeTurn), leaks: goleak.IgnoreCurrent(), crowd: newCrowd(), vectors: -1}
 	var err error
 	if r.world, err = newWorld(kind, r.watch); err != nil {
 		return nil, err
@@ -103,7 +106,7 @@ func (r *run) carryOn() error {
 func (r *run) photograph(seed uint64, counts *fuzz.Counts) {
 	counts.Add("images", 1)
 	from := r.world.clock.Load()
-	i := image{from: from}
+	i := image{from: from, vectors: -1}
 	switch seed % 3 {
 	case 0:
 		i.disk, i.kill = r.world.disk.AfterKill(), true
@@ -147,8 +150,8 @@ func (r *run) finish() error {
 		return err
 	}
 	now := r.world.clock.Load()
-	if r.closed {
-		r.images = append(r.images, image{disk: r.world.disk, from: now + 1, to: now, kill: true})
+	if r.closed || len(r.images) > 0 && r.watch.met(points.MarksStaged) {
+		r.images = append(r.images, image{disk: r.world.disk, from: now + 1, to: now, kill: true, vectors: r.vectors})
 	}
 	for _, i := range r.images {
 		if err := r.world.develop(i); err != nil {
@@ -172,6 +175,7 @@ func (r *run) shutDown() (failed error) {
 	}
 	if !r.closed {
 		failed = errors.Join(failed, s.Settle(), s.Verify())
+		r.vectors = s.Stats().Vectors
 	}
 	return errors.Join(failed, s.Close())
 }
@@ -183,6 +187,10 @@ func (w *world) develop(i image) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	err = w.judge(s, i.from, i.to, i.kill)
+	// An open forgets vectors that say nothing. A store at rest has none of them.
+	if n := s.Stats().Vectors; i.vectors >= 0 && n != i.vectors {
+		err = errors.Join(err, fmt.Errorf("%d vectors were there at the end, and %d are there after an open", i.vectors, n))
+	}
 	if err = errors.Join(err, s.Settle(), s.Verify(), s.Close()); err != nil {
 		return err
 	}

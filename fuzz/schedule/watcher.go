@@ -137,6 +137,13 @@ func (w *watcher) turns() int {
 	return w.passed[points.MemoryTurn] + w.passed[points.MergeTurn]
 }
 
+// met tells whether anybody has come to the point.
+func (w *watcher) met(p points.Point) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passed[p] > 0
+}
+
 // story is which goroutine came to which point, in order; of a long one the end.
 func (w *watcher) story() string {
 	w.mu.Lock()

@@ -58,6 +58,9 @@ var ground = sync.OnceValues(func() (*world, error) {
 //	         dead, and have deletes in memory
 //	ek       a fork with a table file of its own, which it has half deleted
 //	ck       a fork on a path with more memtables than it should have
+//
+// No segment of the log can go at first: whoever finds one waits for the log and the
+// manifest before anything else, and so would never rewrite the manifest beside them.
 func (w *world) prepare() error {
 	var failed error
 	do := func(err error) {

@@ -40,7 +40,7 @@ func TestEveryPairOfPoints(t *testing.T) {
 				continue
 			}
 			photo := uint64(0)
-			if number%4 == 0 || p.between(points.MarksStaged) || p.between(points.MarksSwept) {
+			if number%6 == 0 || p.between(points.MarksStaged) || p.between(points.MarksSwept) {
 				photo = uint64(number + 1)
 			}
 			happened, err := p.force(counts, photo, stride == 1 && impossible[p] == "")

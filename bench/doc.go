@@ -20,5 +20,6 @@
 //
 // Read the files in this order: main.go, figures.go, fork.go, depth.go; peer.go,
 // answers.go, tine.go, pebble.go, contest.go, prepared.go, clock.go, processio.go;
-// delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go.
+// delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
+// manyholders.go.
 package main

@@ -34,9 +34,6 @@ func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did 
 					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, failed))
 				break
 			}
-			if plan.Reason == compaction.ReasonDead {
-				s.counter.deadRewrites.Add(1)
-			}
 			did = true
 		}
 	}
@@ -92,15 +89,19 @@ func (s *Store) itemLocked(n *forktree.Node) compaction.Item {
 }
 
 func (s *Store) execute(plan compaction.Plan, c *forktree.Claim, tables []rotten, stop func() error) error {
+	var w *work
 	switch {
 	case plan.Kind == compaction.KindConsolidate:
 		return s.consolidate(c)
 	case plan.Reason == compaction.ReasonEmpty:
 		return s.join(c)
 	case plan.Reason == compaction.ReasonDead && plan.Kind == compaction.KindRewrite:
-		return s.merge(c, s.rewriting(c, tables), stop)
+		w = s.rewriting(c, tables)
+	default:
+		w = s.merging(c)
 	}
-	return s.merge(c, s.merging(c), stop)
+	w.reason = plan.Reason
+	return s.merge(c, w, stop)
 }
 
 // join swaps the only run of the range that has tables, if any has, in at its

@@ -1,14 +1,9 @@
 package engine
 
 import (
-	"errors"
-
-	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
-	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
-	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -30,7 +25,7 @@ func (s *Store) freezeForRanges(parts []batchPart) error {
 		if p.ranges == 0 || !s.deletesMany(p) {
 			continue
 		}
-		if err := s.freezeFork(p.fork.f); err != nil && !errors.Is(err, errNothing) {
+		if err := s.freeze(p.fork.f, false); err != nil {
 			return err
 		}
 	}
@@ -56,34 +51,6 @@ func (s *Store) deletesMany(p *batchPart) bool {
 			return true
 		}
 	}
-}
-
-// freezeFork logs a freeze record for the fork, if it has unfrozen rows; if not,
-// errNothing. The record is written with the next one.
-func (s *Store) freezeFork(f *forktree.Fork) error {
-	size := payloadBytes(wal.Freeze{})
-	if err := s.log.Reserve(size, false); err != nil {
-		return s.writeError("freeze", err)
-	}
-	s.opts.Schedule.Reach(schedule.RecordReserved)
-	crowded := false
-	_, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
-		if f.Dropped() || f.Mem == nil {
-			return 0, nil, errNothing
-		}
-		fz := s.freezeLocked(f, lsn)
-		crowded = memoryStretch(f.Top) > compaction.DefaultPolicy().MaxMemory
-		return wal.KindFreeze, fz.AppendTo(nil), nil
-	})
-	if err != nil {
-		s.log.Unreserve(size)
-		return err
-	}
-	s.opts.Schedule.Reach(schedule.FreezePlaced)
-	if crowded {
-		s.wake()
-	}
-	return nil
 }
 
 // applyOps puts a batch's operations into a memtable, in their order. Commit and

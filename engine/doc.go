@@ -19,7 +19,8 @@
 //  3. The log makes it durable, for everybody who waits, with one fsync.
 //  4. A fork freezes the memtable into a node (fork.go); a flush writes the node
 //     to tables, once for all forks above it (flush.go); merges keep paths short
-//     (compact.go).
+//     (compact.go, merge.go). What was deleted is not written: the node marks the
+//     rows of older tables as dead (resolve.go).
 //  5. Every such swap is published as one manifest transaction (publish.go); when
 //     that is durable, files that nothing needs are unlinked and the log is
 //     trimmed.
@@ -35,8 +36,8 @@
 // waited for by Close.
 //
 // Read the files in this order: store.go, batch.go, fork.go, snapshot.go, view.go,
-// read.go, iter.go, publish.go, flush.go, compact.go, background.go, settle.go,
-// open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go,
+// read.go, iter.go, bare.go, publish.go, flush.go, deleterange.go, resolve.go, dead.go,
+// compact.go, merge.go, background.go, settle.go, open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go,
 // checkrun.go, checkfiles.go, checkalone.go, checkreach.go, checkdeep.go, checkcontent.go,
 // checkplain.go, repair.go, verify.go, stats.go,
 // options.go, limits.go, errors.go.

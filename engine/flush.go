@@ -24,8 +24,9 @@ const flushJobBytes = 256 << 20
 // claimsAtOnce is how many nodes are claimed, or installed, under one hold of the lock.
 const claimsAtOnce = 256
 
-// flushJobNodes bounds the tables that one job publishes in one transaction: each
-// names its first and its last key, up to 64 KiB both.
+// flushJobNodes bounds the nodes that one job writes, and so what it holds of their
+// tables until they are installed: each names its first and its last key, up to
+// 64 KiB both.
 const flushJobNodes = 4096
 
 // flush writes memory to tables: it freezes the memtables of the forks that
@@ -106,26 +107,41 @@ func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
 		if err := s.writable(); err != nil {
 			return err
 		}
-		size := payloadBytes(wal.Freeze{})
-		if err := s.log.Reserve(size, true); err != nil {
-			return s.writeError("freeze", err)
+		if err := s.freeze(f, true); err != nil {
+			return err
 		}
-		s.opts.Schedule.Reach(schedule.RecordReserved)
-		_, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
-			if f.Dropped() || f.Mem == nil {
-				return 0, nil, errNothing
-			}
-			fz := s.freezeLocked(f, lsn)
-			return wal.KindFreeze, fz.AppendTo(nil), nil
-		})
-		if err != nil {
-			s.log.Unreserve(size)
-			if !errors.Is(err, errNothing) {
-				return err
-			}
-			continue
+	}
+	return nil
+}
+
+// freeze logs a freeze record for the fork, if it has unfrozen rows; the record is
+// written with the next one. privileged says that it may use the log's spare room, so
+// that memory can be flushed on a full disk.
+func (s *Store) freeze(f *forktree.Fork, privileged bool) error {
+	size := payloadBytes(wal.Freeze{})
+	if err := s.log.Reserve(size, privileged); err != nil {
+		return s.writeError("freeze", err)
+	}
+	s.opts.Schedule.Reach(schedule.RecordReserved)
+	crowded := false
+	_, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
+		if f.Dropped() || f.Mem == nil {
+			return 0, nil, errNothing
 		}
-		s.opts.Schedule.Reach(schedule.FreezePlaced)
+		fz := s.freezeLocked(f, lsn)
+		crowded = memoryStretch(f.Top) > compaction.DefaultPolicy().MaxMemory
+		return wal.KindFreeze, fz.AppendTo(nil), nil
+	})
+	if err != nil {
+		s.log.Unreserve(size)
+		if errors.Is(err, errNothing) {
+			return nil
+		}
+		return err
+	}
+	s.opts.Schedule.Reach(schedule.FreezePlaced)
+	if crowded {
+		s.wake()
 	}
 	return nil
 }
@@ -246,19 +262,14 @@ func (s *Store) installFlushedLocked(c *forktree.Claim, r *flushed) {
 		s.counter.bytesFlushed.Add(m.Length)
 	}
 	s.counter.flushes.Add(1)
-	s.counter.rowsMarked.Add(r.marked)
-	s.counter.tombstonesDropped.Add(r.dropped)
-	s.counter.tombstonesResolved.Add(r.resolved)
+	s.countDeletes(&r.deletes)
 }
 
 // flushed is what one node's rows have become.
 type flushed struct {
-	metas    []sstable.Meta
-	marks    []forktree.TableMarks
-	marked   uint64 // rows in marks
-	dropped  uint64 // tombstones
-	resolved uint64 // of those, by marks
-	stuck    bool
+	metas []sstable.Meta
+	deletes
+	stuck bool
 }
 
 // claimMemory claims nodes that are in memory, oldest first, and gives for each a
@@ -330,8 +341,7 @@ func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.O
 	if err != nil {
 		return flushed{}, err
 	}
-	marks, marked := r.vectors()
-	return flushed{metas: metas, marks: marks, marked: marked, dropped: res.TombstonesDropped, resolved: r.resolved}, nil
+	return flushed{metas: metas, deletes: r.deletes(res.TombstonesDropped)}, nil
 }
 
 // newOutput begins a job's output. The numbers that a job of any size may need

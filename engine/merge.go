@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tinedb/tine/compaction"
@@ -18,7 +19,8 @@ import (
 type work struct {
 	parts    []part
 	consumed []*forktree.Table
-	below    *view // what lies below the range
+	below    *view  // what lies below the range
+	reason   string // of the plan
 }
 
 // part is a piece of the new run: a table that is taken over, or what becomes of
@@ -79,12 +81,9 @@ func (s *Store) workLocked(c *forktree.Claim) *work {
 
 // merged is what the parts have become.
 type merged struct {
-	parts    [][]sstable.Meta // of each part that is not kept
-	remap    *sstable.Remap
-	marks    []forktree.TableMarks
-	marked   uint64 // rows in marks
-	dropped  uint64 // tombstones
-	resolved uint64 // of those, by marks
+	parts [][]sstable.Meta // of each part that is not kept
+	remap *sstable.Remap
+	deletes
 }
 
 // merge swaps a new run in for those of the range. See flushJob for the order in
@@ -125,6 +124,7 @@ func (s *Store) mergeParts(w *work, out *compaction.Output, stop func() error) (
 	}
 	r := newResolver(w.below, max(int64(bytes), minReadBudget), nil)
 	var res merged
+	var dropped uint64
 	for _, p := range w.parts {
 		if p.kept != nil {
 			continue
@@ -140,11 +140,10 @@ func (s *Store) mergeParts(w *work, out *compaction.Output, stop func() error) (
 			return merged{}, err
 		}
 		res.parts = append(res.parts, metas)
-		res.dropped += got.TombstonesDropped
+		dropped += got.TombstonesDropped
 	}
 	res.remap = remap.Finish()
-	res.marks, res.marked = r.vectors()
-	res.resolved = r.resolved
+	res.deletes = r.deletes(dropped)
 	return res, nil
 }
 
@@ -189,11 +188,12 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 	if r == nil {
 		return used, nil
 	}
-	for begun := time.Now(); s.stage(c, r); begun = time.Now() {
+	opened := s.openTables(res.parts)
+	for begun := time.Now(); opened == nil && s.stage(c, r); begun = time.Now() {
 		s.yield(begun, schedule.MarksStaged)
 	}
 	err = s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
-		if !c.Wanted() {
+		if opened != nil || !c.Wanted() {
 			s.counter.discarded.Add(1)
 			s.mu.tree.Abandon(r)
 			return
@@ -204,7 +204,21 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 	for begun := time.Now(); s.sweep(r); begun = time.Now() {
 		s.yield(begun, schedule.MarksSwept)
 	}
-	return used, err
+	return used, errors.Join(opened, err)
+}
+
+// openTables opens new tables before the old ones go: one that cannot be read must
+// not take their place, and the first reader afterwards finds filter and index in
+// memory.
+func (s *Store) openTables(parts [][]sstable.Meta) error {
+	for _, metas := range parts {
+		for i := range metas {
+			if _, err := s.tables.Reader(&metas[i]); err != nil {
+				return fmt.Errorf("open a table that was just written: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // yield leaves the lock and the processor to others for as long as a slice has taken.
@@ -280,7 +294,8 @@ func (s *Store) countMergeLocked(c *forktree.Claim, w *work, res *merged) {
 		}
 	}
 	s.counter.merges.Add(1)
-	s.counter.tombstonesDropped.Add(res.dropped)
-	s.counter.rowsMarked.Add(res.marked)
-	s.counter.tombstonesResolved.Add(res.resolved)
+	if w.reason == compaction.ReasonDead {
+		s.counter.deadRewrites.Add(1)
+	}
+	s.countDeletes(&res.deletes)
 }

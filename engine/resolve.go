@@ -189,9 +189,18 @@ func (r *resolver) ordinalGE(t *forktree.Table, key []byte) (uint64, error) {
 	return n, r.below.s.blame(err)
 }
 
-// vectors gives all that was marked and was not dead before, by table, and the
-// number of rows.
-func (r *resolver) vectors() (out []forktree.TableMarks, rows uint64) {
+// deletes is what has become of the deletes that a job came upon.
+type deletes struct {
+	marks    []forktree.TableMarks // by table
+	marked   uint64                // rows in marks
+	dropped  uint64                // tombstones
+	resolved uint64                // of those, by marks
+}
+
+// deletes gives all that was marked and was not dead before, beside the number of
+// tombstones that the job has dropped.
+func (r *resolver) deletes(dropped uint64) deletes {
+	out := deletes{dropped: dropped, resolved: r.resolved}
 	for _, l := range r.below.layers {
 		for t, dead := range l.dead {
 			if b := r.marks[t]; b != nil {
@@ -203,10 +212,16 @@ func (r *resolver) vectors() (out []forktree.TableMarks, rows uint64) {
 	}
 	for t, b := range r.marks {
 		if n := b.GetCardinality(); n > 0 {
-			out = append(out, forktree.TableMarks{Table: t, Vector: sstable.NewVector(t.Meta.Rows, b)})
-			rows += n
+			out.marks = append(out.marks, forktree.TableMarks{Table: t, Vector: sstable.NewVector(t.Meta.Rows, b)})
+			out.marked += n
 		}
 	}
-	slices.SortFunc(out, func(a, b forktree.TableMarks) int { return cmp.Compare(a.Table.Meta.ID, b.Table.Meta.ID) })
-	return out, rows
+	slices.SortFunc(out.marks, func(a, b forktree.TableMarks) int { return cmp.Compare(a.Table.Meta.ID, b.Table.Meta.ID) })
+	return out
+}
+
+func (s *Store) countDeletes(d *deletes) {
+	s.counter.rowsMarked.Add(d.marked)
+	s.counter.tombstonesDropped.Add(d.dropped)
+	s.counter.tombstonesResolved.Add(d.resolved)
 }

@@ -135,7 +135,7 @@ func (t *Tree) Install(r *Replacement, found []TableMarks) {
 	}
 	t.skip(n, c.Range)
 	for _, m := range inherited {
-		if m.Table.hatched || n.reaches(m.Table) {
+		if n.reaches(m.Table) {
 			t.addMarks(n, m.Table, m.Vector)
 		}
 	}
@@ -182,9 +182,6 @@ func (t *Tree) end(r *Replacement, state replacementState) {
 	delete(t.replacements, r)
 	for _, tb := range r.consumed {
 		tb.replacing = slices.DeleteFunc(tb.replacing, func(x *Replacement) bool { return x == r })
-	}
-	for _, tb := range r.run.Tables {
-		tb.hatched = false
 	}
 }
 

@@ -28,7 +28,6 @@ type Table struct {
 
 	holders   []*Marks       // of all nodes that mark rows of it, in no order
 	replacing []*Replacement // those that will consume it on some path
-	hatched   bool           // made by a replacement that has not ended
 
 	held   int32 // runs held by at least one node: while > 0 the manifest names it
 	alive  int32 // runs held or pinned: while > 0 its file stays
@@ -195,9 +194,6 @@ func (t *Tree) hatch(r *Run) {
 	invariant.Check(!r.gone, "a run that is gone is hatched again")
 	if r.holders == 0 && r.pins == 0 {
 		t.enliven(r)
-		for _, tb := range r.Tables {
-			tb.hatched = tb.held == 0
-		}
 	}
 	r.pins++
 }

@@ -102,6 +102,7 @@ func TestPatchesApplyAsLongAsTheirLinesAreThere(t *testing.T) {
 		{"two lines before are others now", "a\nB\nC\nd\ne\nf\n", "a\nB\nC\nD\ne\nf\n"},
 		{"a line has come in behind", "a\nb\nc\nd\nnew\ne\nf\n", "a\nb\nc\nD\nnew\ne\nf\n"},
 		{"with other lines around it there are two places", "x\nc\nd\ny\nc\nd\n", ""},
+		{"three lines around it are others now", "a\nB\nC\nd\ne\nF\n", ""},
 		{"the line to be changed is another one now", "a\nb\nc\nx\ne\nf\n", ""},
 		{"the patch is applied already", "a\nb\nc\nD\ne\nf\n", ""},
 	} {

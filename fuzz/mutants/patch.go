@@ -21,8 +21,13 @@ type hunk struct {
 }
 
 // maxFuzz is how many of the unchanged lines at each end of a hunk may have
-// changed since. Then the rest must stand in the file exactly once.
-const maxFuzz = 2
+// changed since, and minSame how many have to be left in all. Then the rest must
+// stand in the file exactly once: with fewer a patch would find a line like its own
+// elsewhere, and be about something else.
+const (
+	maxFuzz = 2
+	minSame = 2
+)
 
 // parseEdits reads a unified diff.
 func parseEdits(text string) ([]edit, error) {
@@ -87,7 +92,7 @@ func (e edit) apply(text string) (string, error) {
 // nowhere; lead and trail are how many of them are to be left out at its ends.
 func (h hunk) find(lines []string, near int) (at, lead, trail int) {
 	maxLead, maxTrail := h.around()
-	for left := range maxLead + maxTrail + 1 {
+	for left := range max(maxLead+maxTrail-minSame, 0) + 1 {
 		for lead = max(0, left-maxTrail); lead <= min(left, maxLead); lead++ {
 			trail = left - lead
 			want := h.before[lead : len(h.before)-trail]

@@ -48,8 +48,10 @@
 //	finder.go        find the numbers of many rows, within a budget
 //	cache.go         which blocks stay in memory
 //	descriptors.go   which files stay open
+//	place.go         where a table lies, when it is moved
 //	tables.go        which tables stay open
 //	rows.go          every row once, without cache, filter or search
+//	whole.go         every byte once, to be copied
 //	verify.go        read everything and check it
 //	verifyfile.go    the same for a file that nothing describes
 //	dump.go          a table as text

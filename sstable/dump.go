@@ -26,9 +26,9 @@ func Dump(w io.Writer, r *Reader, rows bool) error {
 
 // dump leaves the errors of w to its Flush, which repeats the first of them.
 func dump(w *bufio.Writer, r *Reader, rows bool) error {
-	p := &r.properties
+	p, m := &r.properties, r.place.Meta()
 	fmt.Fprintf(w, "table %d: %s, bytes %d to %d, format %d\n",
-		p.ID, ids.TableFileName(r.meta.File), r.meta.Offset, r.meta.Offset+r.meta.Length, p.Version)
+		p.ID, ids.TableFileName(m.File), m.Offset, m.Offset+m.Length, p.Version)
 	fmt.Fprintf(w, "  rows        %d, of them %d tombstones\n", p.Rows, p.Tombstones)
 	fmt.Fprintf(w, "  keys        %d bytes, from %q to %q\n", p.KeyBytes, p.Smallest, p.Largest)
 	fmt.Fprintf(w, "  values      %d bytes\n", p.ValueBytes)
@@ -40,7 +40,7 @@ func dump(w *bufio.Writer, r *Reader, rows bool) error {
 	for number := range r.index.entries {
 		e := &r.index.entries[number]
 		fmt.Fprintf(w, "block %d: at %d, %d bytes, %d decompressed, rows %d to %d, up to %q\n",
-			number, r.meta.Offset+e.offset, e.storedBytes, e.rawBytes,
+			number, m.Offset+e.offset, e.storedBytes, e.rawBytes,
 			e.ordinal, e.ordinal+r.index.rowsOf(number, r.meta.Rows)-1, r.index.appendSeparator(nil, number))
 		if !rows {
 			continue

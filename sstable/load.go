@@ -48,51 +48,63 @@ func (r *Reader) readBlock(number int) (block, error) {
 	return r.readInto(number, *buf)
 }
 
+// readInto reads block number from where the table lies, and from where it lies then
+// if it was moved while that failed.
 func (r *Reader) readInto(number int, buf []byte) (block, error) {
+	for {
+		m := r.place.Meta()
+		b, err := r.readFrom(m, number, buf)
+		if err == nil || !r.place.moved(m) {
+			return b, err
+		}
+	}
+}
+
+func (r *Reader) readFrom(m *Meta, number int, buf []byte) (block, error) {
 	entry := &r.index.entries[number]
-	if err := r.files.readAt(&r.meta, buf, entry.offset); err != nil {
+	if err := r.files.readAt(m, buf, entry.offset); err != nil {
 		return block{}, err
 	}
-	stored, c, err := openPart(&r.meta, entry.offset, buf)
+	stored, c, err := openPart(m, entry.offset, buf)
 	if err != nil {
 		return block{}, err
 	}
 	if c == codecSnappy && int(entry.rawBytes) == len(stored) {
 		// compress never makes such a block, and the caller's choice of a buffer
 		// rests on that.
-		return block{}, r.meta.corruptf(entry.offset, "compressed block is as long as the raw one")
+		return block{}, m.corruptf(entry.offset, "compressed block is as long as the raw one")
 	}
-	raw, err := decompress(&r.meta, entry.offset, stored, c, int(entry.rawBytes))
+	raw, err := decompress(m, entry.offset, stored, c, int(entry.rawBytes))
 	if err != nil {
 		return block{}, err
 	}
 	b, err := decodeBlock(raw)
 	if err != nil {
-		return block{}, r.meta.corruptf(entry.offset, "%w", err)
+		return block{}, m.corruptf(entry.offset, "%w", err)
 	}
-	return b, r.checkPlacement(number, &b)
+	return b, r.checkPlacement(m, number, &b)
 }
 
 // checkPlacement compares a block with what the index says about it. Otherwise a
 // wrong index could hide rows that are there.
-func (r *Reader) checkPlacement(number int, b *block) error {
+func (r *Reader) checkPlacement(m *Meta, number int, b *block) error {
 	offset := r.index.entries[number].offset
 	if want := r.index.rowsOf(number, r.meta.Rows); uint64(b.rows) != want {
-		return r.meta.corruptf(offset, "block has %d rows, the index says %d", b.rows, want)
+		return m.corruptf(offset, "block has %d rows, the index says %d", b.rows, want)
 	}
 	var space [256]byte
 	key := b.appendKey(space[:0], 0)
 	if number == 0 {
 		if !bytes.Equal(key, r.meta.Smallest) {
-			return r.meta.corruptf(offset, "table begins with key %q, its properties say %q", key, r.meta.Smallest)
+			return m.corruptf(offset, "table begins with key %q, its properties say %q", key, r.meta.Smallest)
 		}
 	} else if r.index.compareSeparator(number-1, key) >= 0 {
-		return r.meta.corruptf(offset, "block begins with key %q, which belongs before it", key)
+		return m.corruptf(offset, "block begins with key %q, which belongs before it", key)
 	}
 	key = b.appendKey(key[:0], b.rows-1)
 	last := number == len(r.index.entries)-1
 	if c := r.index.compareSeparator(number, key); c < 0 || last && c != 0 {
-		return r.meta.corruptf(offset, "block ends with key %q, which the index does not allow", key)
+		return m.corruptf(offset, "block ends with key %q, which the index does not allow", key)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type memFS struct {
 	failOpen, failRead error
 	failClose          error
 	onRead             func() // called before each read, without the lock
+	onOpen             func() // called before each opening, likewise
 }
 
 func newMemFS() *memFS {
@@ -39,7 +40,24 @@ func (m *memFS) put(n ids.FileNum, content []byte) {
 	m.files[path.Join("db", ids.TableFileName(n))] = content
 }
 
+// remove takes a file away as unlinking does: whoever opens it now finds nothing.
+func (m *memFS) remove(n ids.FileNum) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.files, path.Join("db", ids.TableFileName(n)))
+}
+
+// flip inverts one byte of a file.
+func (m *memFS) flip(n ids.FileNum, at int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files[path.Join("db", ids.TableFileName(n))][at] ^= 0xff
+}
+
 func (m *memFS) Open(name string) (vfs.File, error) {
+	if m.onOpen != nil {
+		m.onOpen()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	content, ok := m.files[name]

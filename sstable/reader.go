@@ -17,7 +17,8 @@ import (
 // immutable, may be used concurrently, and needs no release. It stays usable as
 // long as its file can be opened, also after Tables.Forget.
 type Reader struct {
-	meta       Meta
+	meta       Meta   // as it was opened: it may lie elsewhere by now
+	place      *Place // where it lies
 	properties Properties
 	filter     filter
 	index      *index
@@ -37,8 +38,23 @@ type Row struct {
 // but the data, so that opening it costs one read.
 const firstReadBytes = 8 << 10
 
+// openPlace is openReader for a table that may be moved meanwhile.
+func openPlace(p *Place, files *descriptors) (*Reader, error) {
+	for {
+		m := p.Meta()
+		r, err := openReader(m, files)
+		if err == nil {
+			r.place = p
+			return r, nil
+		}
+		if !p.moved(m) {
+			return nil, err
+		}
+	}
+}
+
 // openReader reads and checks everything of a table but its data blocks. It sets
-// all of the Reader but blocks.
+// all of the Reader but place and blocks.
 func openReader(m *Meta, files *descriptors) (*Reader, error) {
 	if err := checkPlace(m, files); err != nil {
 		return nil, err

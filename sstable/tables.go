@@ -19,18 +19,9 @@ type Tables struct {
 
 	mu struct {
 		sync.RWMutex
-		open   map[place]*opening
-		blocks map[ids.TableID]*sharedBlocks
+		open   map[ids.TableID]*opening
 		closed bool
 	}
-}
-
-// place names one copy of a table's bytes. While a table is being relocated, old
-// views read it at one place and new ones at another.
-type place struct {
-	id     ids.TableID
-	file   ids.FileNum
-	offset uint64
 }
 
 // opening is a reader, or the promise of one. r and err are set before done is
@@ -41,31 +32,26 @@ type opening struct {
 	err  error
 }
 
-// sharedBlocks is the cached part of a table, for all places of it. readers is
-// guarded by Tables.mu; at zero the blocks leave the cache.
-type sharedBlocks struct {
-	*tableBlocks
-	readers int
-}
-
 // NewTables makes a Tables over the files in dir. It opens nothing yet.
 // maxOpenFiles, at least 1, bounds the descriptors that it holds at any time.
 func NewTables(fsys vfs.FS, dir string, cache *Cache, maxOpenFiles int) *Tables {
 	t := &Tables{files: newDescriptors(fsys, dir, maxOpenFiles), cache: cache}
-	t.mu.open = map[place]*opening{}
-	t.mu.blocks = map[ids.TableID]*sharedBlocks{}
+	t.mu.open = map[ids.TableID]*opening{}
 	return t
 }
 
-func placeOf(m *Meta) place { return place{id: m.ID, file: m.File, offset: m.Offset} }
+// Reader is ReaderAt for a table that is never moved.
+func (t *Tables) Reader(m *Meta) (*Reader, error) { return t.reader(m, nil) }
 
-// Reader gives the reader of table m, opening it at the first call: one or two
-// reads, and index and filter stay in memory until Forget. A failed opening is
-// not remembered.
-func (t *Tables) Reader(m *Meta) (*Reader, error) {
-	key := placeOf(m)
+// ReaderAt gives the reader of the table that lies at p, opening it at the first
+// call: one or two reads, and index and filter stay in memory until Forget. A failed
+// opening is not remembered. The reader goes on when the table is moved. All who ask
+// for a table should have the same p: who has another one opens it for himself.
+func (t *Tables) ReaderAt(p *Place) (*Reader, error) { return t.reader(p.Meta(), p) }
+
+func (t *Tables) reader(m *Meta, p *Place) (*Reader, error) {
 	t.mu.RLock()
-	o := t.mu.open[key]
+	o := t.mu.open[m.ID]
 	t.mu.RUnlock()
 	if o == nil {
 		t.mu.Lock()
@@ -73,11 +59,14 @@ func (t *Tables) Reader(m *Meta) (*Reader, error) {
 			t.mu.Unlock()
 			return nil, fmt.Errorf("open %s: tables are closed: %w", m.name(), fs.ErrClosed)
 		}
-		if o = t.mu.open[key]; o == nil {
+		if o = t.mu.open[m.ID]; o == nil {
+			if p == nil {
+				p = NewPlace(*m)
+			}
 			o = &opening{done: make(chan struct{})}
-			t.mu.open[key] = o
+			t.mu.open[m.ID] = o
 			t.mu.Unlock()
-			t.fulfil(o, m)
+			t.fulfil(o, m.ID, p)
 		} else {
 			t.mu.Unlock()
 		}
@@ -86,73 +75,67 @@ func (t *Tables) Reader(m *Meta) (*Reader, error) {
 	if o.err != nil {
 		return nil, o.err
 	}
+	if o.r.place == p {
+		return o.r, nil
+	}
 	// A table was opened against one Meta; this caller's may be another.
 	if err := o.r.properties.matches(m); err != nil {
 		return nil, m.corruptf(0, "%w", err)
 	}
-	return o.r, nil
+	if p == nil {
+		if at := o.r.place.Meta(); at.File == m.File && at.Offset == m.Offset {
+			return o.r, nil
+		}
+		p = NewPlace(*m)
+	}
+	return t.another(o.r, p)
+}
+
+// another opens a table at a place that is not the one by which it is open. Only the
+// cached blocks are shared.
+func (t *Tables) another(open *Reader, p *Place) (*Reader, error) {
+	r, err := openPlace(p, t.files)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.index.entries) != len(open.index.entries) {
+		return nil, p.Meta().corruptf(0, "table has %d blocks here and %d elsewhere", len(r.index.entries), len(open.index.entries))
+	}
+	r.blocks = open.blocks
+	return r, nil
 }
 
 // fulfil opens the table and sets the outcome in o.
-func (t *Tables) fulfil(o *opening, m *Meta) {
+func (t *Tables) fulfil(o *opening, id ids.TableID, p *Place) {
 	defer close(o.done)
-	r, err := openReader(m, t.files)
-	key := placeOf(m)
+	r, err := openPlace(p, t.files)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wanted := t.mu.open[key] == o // else Forget or Close came in between
-	if err == nil && wanted {
-		err = t.shareBlocksLocked(r)
-	}
+	wanted := t.mu.open[id] == o // else Forget or Close came in between
 	if err != nil {
 		o.err = err
 		if wanted {
-			delete(t.mu.open, key)
+			delete(t.mu.open, id)
 		}
 		return
 	}
+	r.blocks = t.cache.newTableBlocks(id, len(r.index.entries))
 	if !wanted {
-		r.blocks = t.cache.newTableBlocks(r.meta.ID, len(r.index.entries))
 		r.blocks.drop()
 	}
 	o.r = r
 }
 
-// shareBlocksLocked gives r the table's cached blocks, which it shares with the
-// readers of other places.
-func (t *Tables) shareBlocksLocked(r *Reader) error {
-	s := t.mu.blocks[r.meta.ID]
-	if s == nil {
-		s = &sharedBlocks{tableBlocks: t.cache.newTableBlocks(r.meta.ID, len(r.index.entries))}
-		t.mu.blocks[r.meta.ID] = s
-	}
-	if len(s.slots) != len(r.index.entries) {
-		return r.meta.corruptf(0, "table has %d blocks here and %d elsewhere", len(r.index.entries), len(s.slots))
-	}
-	s.readers++
-	r.blocks = s.tableBlocks
-	return nil
-}
-
-// Forget drops the reader of table m at its place, and its blocks from the cache
-// if the table is open at no other place. Readers and iterators that are held
-// keep working, uncached, as long as the file can be opened.
+// Forget drops the reader of table m, and its blocks from the cache. Readers and
+// iterators that are held keep working, uncached, as long as the file can be opened.
 func (t *Tables) Forget(m *Meta) {
 	t.mu.Lock()
-	o := t.mu.open[placeOf(m)]
-	delete(t.mu.open, placeOf(m))
-	var unused *sharedBlocks
-	if o != nil && o.opened() {
-		if s := t.mu.blocks[m.ID]; s != nil {
-			if s.readers--; s.readers == 0 {
-				delete(t.mu.blocks, m.ID)
-				unused = s
-			}
-		}
-	}
+	o := t.mu.open[m.ID]
+	delete(t.mu.open, m.ID)
+	unused := o != nil && o.opened()
 	t.mu.Unlock()
-	if unused != nil {
-		unused.drop()
+	if unused {
+		o.r.blocks.drop()
 	}
 }
 
@@ -169,11 +152,16 @@ func (t *Tables) ForgetFile(n ids.FileNum) { t.files.forget(n) }
 func (t *Tables) Close() error {
 	t.mu.Lock()
 	t.mu.closed = true
-	blocks := t.mu.blocks
-	t.mu.open, t.mu.blocks = nil, nil
+	var unused []*tableBlocks
+	for _, o := range t.mu.open {
+		if o.opened() {
+			unused = append(unused, o.r.blocks)
+		}
+	}
+	t.mu.open = nil
 	t.mu.Unlock()
-	for _, s := range blocks {
-		s.drop()
+	for _, b := range unused {
+		b.drop()
 	}
 	return t.files.close()
 }

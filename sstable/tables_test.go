@@ -118,30 +118,6 @@ func TestForgetDropsReaderAndBlocks(t *testing.T) {
 	tables.ForgetFile(1)
 }
 
-// While a table is relocated it is read at both places, and cached once.
-func TestRelocatedTableSharesItsBlocks(t *testing.T) {
-	rows := itertest.Rows(60, 1)
-	fsys, metas := storeOf(t, 2, rows)
-	here, there := metas[0], metas[1]
-	require.Equal(t, here.ID, there.ID)
-	cache := NewCache(1 << 20)
-	tables := NewTables(fsys, "db", cache, 4)
-	a, err := tables.Reader(&here)
-	require.NoError(t, err)
-	b, err := tables.Reader(&there)
-	require.NoError(t, err)
-	require.NotSame(t, a, b)
-	require.NoError(t, readAll(a, rows))
-	blocks, misses := cache.Stats().Blocks, cache.Stats().Misses
-	require.NoError(t, readAll(b, rows))
-	require.Equal(t, misses, cache.Stats().Misses)
-
-	tables.Forget(&here)
-	require.Equal(t, blocks, cache.Stats().Blocks, "the other place still uses them")
-	tables.Forget(&there)
-	require.Zero(t, cache.Stats().Blocks)
-}
-
 func TestForgetWhileTheTableIsBeingOpened(t *testing.T) {
 	rows := itertest.Rows(60, 1)
 	fsys, metas := storeOf(t, 1, rows)
@@ -170,7 +146,6 @@ func TestForgetWhileTheTableIsBeingOpened(t *testing.T) {
 	require.NoError(t, readAll(r, rows), "who asked before gets a reader that works")
 	require.Zero(t, cache.Stats().Blocks, "and that caches nothing")
 	require.Empty(t, tables.mu.open)
-	require.Empty(t, tables.mu.blocks)
 }
 
 func TestClosedTables(t *testing.T) {

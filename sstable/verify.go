@@ -29,7 +29,7 @@ type Fault struct {
 // the first fault that it finds.
 func (r *Reader) Verify() error {
 	var first error
-	err := verify(&r.meta, r.files, func(f Fault) {
+	err := verify(r.place.Meta(), r.files, func(f Fault) {
 		if first == nil {
 			first = f.Err
 		}
@@ -66,7 +66,7 @@ func verify(m *Meta, files *descriptors, fault func(Fault)) error {
 		v.whole(footAt, footerBytes, m.corruptf(footAt, "footer is that of table %d", foot.id))
 		return nil
 	}
-	v.r = &Reader{meta: *m, files: files}
+	v.r = &Reader{meta: *m, place: NewPlace(*m), files: files}
 	if !v.parts(&foot) {
 		return nil // no index: neither blocks nor their number are known
 	}

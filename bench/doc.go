@@ -18,8 +18,9 @@
 // A case that is run on both stores is written once, against the interface peer, and
 // the stores take turns: one is closed while the other runs (contest.go).
 //
-// Read the files in this order: main.go, figures.go, fork.go, depth.go; peer.go,
-// answers.go, tine.go, pebble.go, contest.go, prepared.go, clock.go, processio.go;
+// Read the files in this order: main.go, figures.go, rows.go, clock.go; fork.go,
+// filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go; peer.go,
+// answers.go, tine.go, pebble.go, contest.go, prepared.go, processio.go;
 // delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
 // manyholders.go.
 package main

@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -14,78 +11,31 @@ import (
 	"github.com/tinedb/tine/engine"
 )
 
-const (
-	keyBytes   = 16
-	valueBytes = 100
-)
-
-// key gives row i's key: the same length for all, in an order unlike that of i.
-func key(dst []byte, i int) []byte {
-	return hexKey(dst, uint64(i)*0x9e3779b97f4a7c15)
+// bed is an open store of some rows at rest, to be forked.
+type bed struct {
+	rows  int
+	store *engine.Store
+	main  *engine.Fork
 }
 
-// hexKey gives n as a key; keys are in the order of their numbers.
-func hexKey(dst []byte, n uint64) []byte {
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], n)
-	return hex.AppendEncode(dst[:0], raw[:])
+// forkSizes says how much the suite does of what.
+type forkSizes struct {
+	rows    []int // in the beds
+	forks   int   // of one latency case
+	clients int   // forks that all clients make together, synced
+	drops   int   // forks that are dropped at once
+	peer    int   // forks of each peer in one case
 }
 
-// value gives row i's value as written by a writer: half of it compresses.
-func value(dst []byte, i int, writer string) []byte {
-	dst = fmt.Appendf(dst[:0], "%d by %s ", i, writer)
-	r := rand.New(rand.NewPCG(uint64(i), 7))
-	for len(dst) < valueBytes/2 {
-		dst = append(dst, byte(r.Uint32()))
-	}
-	for len(dst) < valueBytes {
-		dst = append(dst, '.')
-	}
-	return dst[:valueBytes]
-}
-
-// load fills a new store with rows and brings it to rest.
-func load(dir string, rows int) (*engine.Store, *engine.Fork, error) {
-	s, err := engine.Open(dir, &engine.Options{CacheBytes: 2 << 30})
-	if err != nil {
-		return nil, nil, err
-	}
-	f, err := s.Fork(engine.MainFork)
-	if err != nil {
-		return nil, nil, err
-	}
-	b := s.NewBatch()
-	var k, v []byte
-	for i := range rows {
-		k, v = key(k, i), value(v, i, "main")
-		b.Set(f, k, v)
-		if b.Len() == 1000 || i == rows-1 {
-			if err := b.Commit(engine.NoSync); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	if err := s.Flush(); err != nil {
-		return nil, nil, err
-	}
-	return s, f, s.Settle()
-}
-
-// forkSuite measures what a fork costs in stores of several sizes, when the
-// parent's memtable holds nothing, one row, and a mebibyte.
+// forkSuite measures what it costs to make a fork and to drop it: one at a time, by
+// many clients at once, and next to Pebble.
 func forkSuite(cfg config, out *figures) error {
-	sizes := []int{1_000, 100_000, 5_000_000}
-	forks := 2000
+	n := forkSizes{rows: []int{1_000, 100_000, 5_000_000}, forks: 2000, clients: 20_000, drops: 100_000, peer: 10}
 	if cfg.quick {
-		sizes, forks = []int{1_000, 100_000, 500_000}, 500
-	}
-	type bed struct {
-		rows  int
-		store *engine.Store
-		main  *engine.Fork
+		n = forkSizes{rows: []int{1_000, 100_000, 500_000}, forks: 500, clients: 4000, drops: 10_000, peer: 3}
 	}
 	var beds []bed
-	for _, rows := range sizes {
+	for _, rows := range n.rows {
 		s, f, err := load(filepath.Join(cfg.dir, fmt.Sprintf("fork-%d", rows)), rows)
 		if err != nil {
 			return err
@@ -93,97 +43,166 @@ func forkSuite(cfg config, out *figures) error {
 		defer s.Close()
 		beds = append(beds, bed{rows, s, f})
 	}
+	middle := beds[1]
+	peers, err := forkPeers(cfg, n.rows)
+	if err != nil {
+		return err
+	}
 	for round := range cfg.rounds {
-		base := map[string]float64{}
-		for _, b := range beds {
-			for _, c := range []struct {
-				name  string
-				dirty int // rows put into the parent's memtable before each fork
-				sync  bool
-				forks int
-			}{
-				{"clean/nosync", 0, false, forks},
-				{"dirty-1-row/nosync", 1, false, forks},
-				{"dirty-1MiB/nosync", 9000, false, 20},
-				{"clean/sync", 0, true, forks / 4},
-				{"dirty-1-row/sync", 1, true, forks / 4},
-			} {
-				took, allocs, err := forkMany(b.store, b.main, b.rows, c.dirty, c.forks, c.sync, round)
+		for _, step := range []struct {
+			name string
+			run  func() error
+		}{
+			{"latency", func() error { return forkLatency(out, beds, n.forks, round, cfg.dir) }},
+			{"clients", func() error { return forkClients(out, middle, n.clients, round) }},
+			{"drop", func() error { return forkDrops(out, middle, n.drops, round) }},
+			{"vs-pebble", func() error { return forkContest(out, beds, peers, n.peer, round) }},
+		} {
+			c := startClock()
+			if err := step.run(); err != nil {
+				return fmt.Errorf("%s: %w", step.name, err)
+			}
+			progress("fork/%s, round %d of %d: %.1f s", step.name, round+1, cfg.rounds, c.lap())
+		}
+	}
+	return nil
+}
+
+// forkLatency measures single forks in stores of several sizes, when the parent's
+// memtable holds nothing, one row, and a mebibyte; synced ones next to one sync of a
+// preallocated file.
+func forkLatency(out *figures, beds []bed, forks, round int, dir string) error {
+	base := map[string]float64{}
+	for _, b := range beds {
+		for _, c := range []struct {
+			name  string
+			dirty int // rows put into the parent's memtable before each fork
+			sync  bool
+			forks int
+		}{
+			{"clean/nosync", 0, false, forks},
+			{"dirty-1-row/nosync", 1, false, forks},
+			{"dirty-1MiB/nosync", rowsOfMiB, false, 20},
+			{"clean/sync", 0, true, forks / 4},
+			{"dirty-1-row/sync", 1, true, forks / 4},
+		} {
+			t, err := forkMany(b, c.dirty, c.forks, c.sync, round)
+			if err != nil {
+				return fmt.Errorf("%d rows, %s: %w", b.rows, c.name, err)
+			}
+			name := fmt.Sprintf("fork/%s/rows-%d", c.name, b.rows)
+			p50 := percentile(t.fork, 50)
+			out.add(name+"/p50", "us", p50)
+			out.add(name+"/p99", "us", percentile(t.fork, 99))
+			if c.dirty > 0 {
+				out.add(name+"/with-the-put/p50", "us", percentile(t.putAndFork, 50))
+			}
+			out.add(name+"/allocs", "allocs/fork", t.allocs)
+			if b.rows == beds[0].rows {
+				base[c.name] = p50
+			} else {
+				out.add(fmt.Sprintf("%s/vs-rows-%d", name, beds[0].rows), "ratio", p50/base[c.name])
+			}
+			if c.sync && c.dirty == 0 {
+				syncs, err := fileSyncs(dir, c.forks)
 				if err != nil {
-					return fmt.Errorf("%d rows, %s: %w", b.rows, c.name, err)
+					return err
 				}
-				name := fmt.Sprintf("fork/%s/rows-%d", c.name, b.rows)
-				p50 := percentile(took, 50)
-				out.add(name+"/p50", "us", p50)
-				out.add(name+"/p99", "us", percentile(took, 99))
-				out.add(name+"/allocs", "allocs/fork", allocs)
-				if b.rows == beds[0].rows {
-					base[c.name] = p50
-				} else {
-					out.add(fmt.Sprintf("%s/vs-rows-%d", name, beds[0].rows), "ratio", p50/base[c.name])
-				}
+				one := percentile(syncs, 50)
+				out.add(fmt.Sprintf("fork/one-fdatasync/beside-rows-%d/p50", b.rows), "us", one)
+				out.add(name+"/vs-fdatasync", "ratio", p50/one)
 			}
 		}
 	}
 	return nil
 }
 
-// forkMany forks main again and again, checks and drops the forks, and gives the
-// sorted times of the fork calls alone, in microseconds, and allocations a call.
-// The rows that dirty the memtable are written outside of the timed part.
-func forkMany(s *engine.Store, parent *engine.Fork, rows, dirty, forks int, sync bool, round int) ([]float64, float64, error) {
-	var opts []engine.WriteOption
-	if !sync {
-		opts = append(opts, engine.NoSync)
-	}
-	took := make([]float64, 0, forks)
+// rowsOfMiB is how many rows make a memtable of about a mebibyte.
+const rowsOfMiB = 9000
+
+// forkTimes are sorted, in microseconds.
+type forkTimes struct {
+	fork, putAndFork []float64 // the fork alone; with the last of the puts before it
+	allocs           float64   // of one fork
+}
+
+// forkMany forks main again and again, and checks and drops the forks. Of the puts
+// that dirty the memtable all but the last are outside of the timed part.
+func forkMany(b bed, dirty, forks int, sync bool, round int) (t forkTimes, err error) {
+	opts := syncOption(sync)
 	made := make([]*engine.Fork, 0, forks)
 	var k, v []byte
 	var before, after runtime.MemStats
-	var mallocs uint64
-	b := s.NewBatch()
+	batch := b.store.NewBatch()
 	for i := range forks {
-		for j := range dirty {
-			k, v = key(k, (i*dirty+j)%rows), value(v, i, "main")
-			b.Set(parent, k, v)
+		row := func(j int) { k, v = key(k, (i*dirty+j)%b.rows), value(v, i, "main") }
+		for j := range dirty - 1 {
+			row(j)
+			batch.Set(b.main, k, v)
 		}
-		if err := b.Commit(engine.NoSync); err != nil {
-			return nil, 0, err
-		}
-		if i == forks/2 { // reading the counters stops the world: once is enough
-			runtime.ReadMemStats(&before)
+		if err := batch.Commit(engine.NoSync); err != nil {
+			return t, err
 		}
 		name := fmt.Sprintf("f%d-%d-%v-%d", round, dirty, sync, i)
 		start := time.Now()
-		f, err := parent.Fork(name, opts...)
-		took = append(took, float64(time.Since(start).Nanoseconds())/1000)
-		if err != nil {
-			return nil, 0, err
+		if dirty > 0 {
+			row(dirty - 1)
+			if err := b.main.Set(k, v, engine.NoSync); err != nil {
+				return t, err
+			}
 		}
-		if i == forks/2 {
+		counted := i == forks/2 // reading the counters stops the world: once is enough
+		if counted {
+			runtime.ReadMemStats(&before)
+		}
+		begun := time.Now()
+		f, err := b.main.Fork(name, opts...)
+		done := time.Now()
+		if err != nil {
+			return t, err
+		}
+		if counted {
 			runtime.ReadMemStats(&after)
-			mallocs = after.Mallocs - before.Mallocs
+			t.allocs = float64(after.Mallocs - before.Mallocs)
+		} else {
+			t.fork = append(t.fork, done.Sub(begun).Seconds()*1e6)
+			t.putAndFork = append(t.putAndFork, done.Sub(start).Seconds()*1e6)
 		}
 		made = append(made, f)
 	}
-	// The last fork reads what its parent had, and does not see what comes after.
-	last := made[len(made)-1]
-	k = key(k, 0)
-	want, err := parent.Get(k)
-	if err != nil {
-		return nil, 0, err
-	}
-	if err := parent.Set(k, []byte("later"), engine.NoSync); err != nil {
-		return nil, 0, err
-	}
-	if got, err := last.Get(k); err != nil || !bytes.Equal(got, want) {
-		return nil, 0, fmt.Errorf("a fork reads %q, %v instead of %q", got, err, want)
+	if err := checkFork(b.main, made[len(made)-1]); err != nil {
+		return t, err
 	}
 	for _, f := range made {
 		if err := f.Drop(engine.NoSync); err != nil {
-			return nil, 0, err
+			return t, err
 		}
 	}
-	slices.Sort(took)
-	return took, float64(mallocs), s.Settle()
+	slices.Sort(t.fork)
+	slices.Sort(t.putAndFork)
+	return t, b.store.Settle()
+}
+
+// checkFork tells whether a fork reads what its parent has, and goes on doing so when
+// the parent is written.
+func checkFork(parent, fork *engine.Fork) error {
+	k := key(nil, 0)
+	want, err := parent.Get(k)
+	if err != nil {
+		return err
+	}
+	if err := parent.Set(k, []byte("later"), engine.NoSync); err != nil {
+		return err
+	}
+	if got, err := fork.Get(k); err != nil || !bytes.Equal(got, want) {
+		return fmt.Errorf("a fork reads %q, %v instead of %q", got, err, want)
+	}
+	return parent.Set(k, want, engine.NoSync)
+}
+
+func syncOption(sync bool) []engine.WriteOption {
+	if sync {
+		return nil
+	}
+	return []engine.WriteOption{engine.NoSync}
 }

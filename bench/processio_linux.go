@@ -49,3 +49,6 @@ func chill(f *os.File) error {
 	}
 	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
+
+// syncData makes the contents of a file durable.
+func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }

@@ -19,8 +19,8 @@
 // the stores take turns: one is closed while the other runs (contest.go).
 //
 // Read the files in this order: main.go, figures.go, rows.go, clock.go; fork.go,
-// filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go; peer.go,
-// answers.go, tine.go, pebble.go, contest.go, prepared.go, processio.go;
-// delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
-// manyholders.go.
+// filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go, chain.go,
+// readcost.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
+// processio.go; delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go,
+// deadrows.go, manyholders.go.
 package main

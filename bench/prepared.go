@@ -74,19 +74,21 @@ func rest(p peer) error {
 }
 
 // copyTo copies contestant i's store.
-func (p *prepared) copyTo(dir string, i int) error {
-	return filepath.WalkDir(p.dirs[i], func(name string, e os.DirEntry, err error) error {
+func (p *prepared) copyTo(dir string, i int) error { return copyDir(dir, p.dirs[i], p.cold) }
+
+func copyDir(to, from string, cold bool) error {
+	return filepath.WalkDir(from, func(name string, e os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(p.dirs[i], name)
+		rel, err := filepath.Rel(from, name)
 		if err != nil {
 			return err
 		}
 		if e.IsDir() {
-			return os.MkdirAll(filepath.Join(dir, rel), 0o755)
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
 		}
-		return copyFile(filepath.Join(dir, rel), name, p.cold)
+		return copyFile(filepath.Join(to, rel), name, cold)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
@@ -129,6 +130,7 @@ func newChecker(dir string, o CheckOptions) (*checker, error) {
 	s := &Store{dir: dir, opts: (&Options{ReadOnly: true, FS: o.FS}).withDefaults()}
 	s.fs = &dirSyncFS{FS: s.opts.FS}
 	s.mu.views = map[*view]struct{}{}
+	s.mu.flats = map[*forktree.Node]*flat{}
 	c := &checker{s: s, level: o.Level, report: &CheckReport{}, scanSlack: scanSlack, known: map[problemKey]int{}}
 	if _, err := s.inspect(); err != nil && !errors.Is(err, ErrCorrupt) {
 		return nil, fmt.Errorf("check %s: %w", dir, err)

@@ -179,7 +179,7 @@ func (c *content) scan(backward bool) error {
 // above it change: for every key of which they say something, what was there before
 // goes out and what is there now comes in. O(changes).
 func (c *content) readChanges(s *Store, below *content, layers int) error {
-	above := &view{s: s, mem: c.mem, layers: c.view.layers[:layers]} // pinned by c.view
+	above := &view{s: s, mem: c.mem, own: c.view.layers()[:layers], dead: c.view.dead} // pinned by c.view
 	it := above.rows(memtable.MaxLSN, Range{})
 	c.seen = below.seen
 	var old, buf []byte

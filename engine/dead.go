@@ -12,12 +12,17 @@ import (
 
 // deadRows is what is dead in one table on the paths through one node, the newest
 // that marks rows of it: all views of such a path share it. It is made with the
-// view, under the store's lock; the form that reads need is made when the first
-// read comes to the table.
+// flat or view, under the store's lock; the form that reads need is made when the
+// first read comes to the table.
 type deadRows struct {
-	vectors []*sstable.Vector // of the marking nodes, newest first
-	bound   uint64            // at least so many rows are in the vectors' union, at most
-	rows    uint64            // of the table
+	vector *sstable.Vector // of the marking node
+	below  *deadRows       // of the next older node that marks rows of the table; nil if none does
+	bound  uint64          // at most so many rows are dead: the sum over all vectors
+	rows   uint64          // of the table
+
+	// shared says that the reads of many forks come here: what lies above is
+	// laid over this one's form instead of holding a copy of it.
+	shared atomic.Bool
 
 	once sync.Once
 	dead atomic.Pointer[sstable.Dead]
@@ -28,7 +33,13 @@ func (d *deadRows) get() *sstable.Dead {
 	if d == nil {
 		return nil
 	}
-	d.once.Do(func() { d.dead.Store(sstable.NewDead(d.vectors...)) })
+	d.once.Do(func() {
+		vectors, below := []*sstable.Vector{d.vector}, d.below
+		for ; below != nil && !below.shared.Load(); below = below.below {
+			vectors = append(vectors, below.vector)
+		}
+		d.dead.Store(sstable.NewDeadOver(below.get(), vectors...))
+	})
 	return d.dead.Load()
 }
 
@@ -40,10 +51,13 @@ func readBytes(m *forktree.Marks) int64 {
 	return 0
 }
 
-// whole tells whether no row of the table is alive, and so no need to open it.
-func (d *deadRows) whole() bool { return d != nil && d.bound >= d.rows && d.get().Whole() }
+// maybeWhole tells whether all rows may be dead, by what is known without looking.
+func (d *deadRows) maybeWhole() bool { return d != nil && d.bound >= d.rows }
 
-// deadOnPath collects the marks of a path from its newest node on.
+// whole tells whether no row of the table is alive, and so no need to open it.
+func (d *deadRows) whole() bool { return d.maybeWhole() && d.get().Whole() }
+
+// deadOnPath collects the marks of a stretch of a path from its newest node on.
 type deadOnPath map[*forktree.Table][]*forktree.Marks
 
 func (d *deadOnPath) add(n *forktree.Node) {
@@ -56,7 +70,7 @@ func (d *deadOnPath) add(n *forktree.Node) {
 }
 
 // of gives what is dead in the tables of a run whose node has been added, nil if
-// nothing is.
+// nothing is. Nodes below the run's own mark nothing in its tables.
 func (d deadOnPath) of(run *forktree.Run) map[*forktree.Table]*deadRows {
 	if len(d) == 0 {
 		return nil
@@ -67,26 +81,28 @@ func (d deadOnPath) of(run *forktree.Run) map[*forktree.Table]*deadRows {
 			if out == nil {
 				out = map[*forktree.Table]*deadRows{}
 			}
-			out[tb] = deadRowsOf(marks)
+			out[tb] = deadRowsOf(marks, nil)
 		}
 	}
 	return out
 }
 
-// deadRowsOf gives the shared form of some marks on one table, newest first. It is
-// kept at the newest: what lies below that node is the same on every path.
-func deadRowsOf(marks []*forktree.Marks) *deadRows {
-	same := func(v *sstable.Vector, m *forktree.Marks) bool { return v == m.Vector }
-	if d, ok := marks[0].Local.(*deadRows); ok && slices.EqualFunc(d.vectors, marks, same) {
-		return d
+// deadRowsOf gives the shared form of some marks on one table, newest first, over
+// those of older nodes. Each is kept at its marks: what lies below a node is the
+// same on every path.
+func deadRowsOf(marks []*forktree.Marks, below *deadRows) *deadRows {
+	for _, m := range slices.Backward(marks) {
+		d, ok := m.Local.(*deadRows)
+		if !ok || d.vector != m.Vector || d.below != below {
+			d = &deadRows{vector: m.Vector, below: below, bound: m.Vector.Dead(), rows: m.Table.Meta.Rows}
+			if below != nil {
+				d.bound += below.bound
+			}
+			m.Local = d
+		}
+		below = d
 	}
-	d := &deadRows{rows: marks[0].Table.Meta.Rows}
-	for _, m := range marks {
-		d.vectors = append(d.vectors, m.Vector)
-		d.bound += m.Vector.Dead()
-	}
-	marks[0].Local = d
-	return d
+	return below
 }
 
 // rotten is a table that is to be rewritten without the rows that no path needs.
@@ -127,7 +143,7 @@ func describeDead(nodes []*forktree.Node, items []compaction.Item) (tables [][]r
 			if always < 0 {
 				continue
 			}
-			d := deadRowsOf(marks[always:])
+			d := deadRowsOf(marks[always:], nil)
 			if n.Run.Shares(tb) && !d.whole() {
 				continue // another node holds it too: a copy of what is alive would give no space back
 			}

@@ -27,16 +27,16 @@
 //  6. After a crash the log is replayed over the manifest (open.go, recover.go).
 //
 // The life of one read: the fork's cached view, memtable first, then the layers of
-// its path from newest to oldest; the first occurrence of the key decides (view.go,
-// read.go, iter.go).
+// its own nodes, then the flats it shares with other forks, from newest to oldest;
+// the first occurrence of the key decides (view.go, flat.go, read.go, iter.go).
 //
 // Lock order: Store.jobs, Store.reserveMu, Store.mu, then viewer.mu; background.mu,
 // and the locks inside log, manifest, caches and memtables, are leaves. Nothing
 // does I/O under Store.mu. The two background goroutines are started by Open and
 // waited for by Close.
 //
-// Read the files in this order: store.go, batch.go, fork.go, snapshot.go, view.go,
-// read.go, iter.go, bare.go, publish.go, flush.go, deleterange.go, resolve.go, dead.go,
+// Read the files in this order: store.go, batch.go, fork.go, snapshot.go, view.go, flat.go,
+// read.go, iter.go, bare.go, publish.go, flush.go, deleterange.go, resolve.go, dead.go, deadtables.go,
 // compact.go, merge.go, background.go, settle.go, open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go,
 // checkrun.go, checkfiles.go, checkalone.go, checkreach.go, checkdeep.go, checkcontent.go,
 // checkplain.go, repair.go, verify.go, stats.go,

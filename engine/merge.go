@@ -27,7 +27,13 @@ type work struct {
 // some runs.
 type part struct {
 	kept *forktree.Table
-	runs []layer // newest first
+	runs []deadRun // newest first
+}
+
+// deadRun is a run as a merge reads it: without the rows that the range marks dead.
+type deadRun struct {
+	run  *forktree.Run
+	dead map[*forktree.Table]*deadRows
 }
 
 // merging reads all of the range's runs.
@@ -40,7 +46,7 @@ func (s *Store) merging(c *forktree.Claim) *work {
 	for _, n := range c.Range {
 		dead.add(n)
 		if len(n.Run.Tables) > 0 {
-			p.runs = append(p.runs, layer{run: n.Run, dead: dead.of(n.Run)})
+			p.runs = append(p.runs, deadRun{run: n.Run, dead: dead.of(n.Run)})
 			w.consumed = append(w.consumed, n.Run.Tables...)
 		}
 	}
@@ -62,7 +68,7 @@ func (s *Store) rewriting(c *forktree.Claim, tables []rotten) *work {
 			continue
 		}
 		if open == nil {
-			w.parts = append(w.parts, part{runs: []layer{{run: &forktree.Run{}, dead: map[*forktree.Table]*deadRows{}}}})
+			w.parts = append(w.parts, part{runs: []deadRun{{run: &forktree.Run{}, dead: map[*forktree.Table]*deadRows{}}}})
 			open = &w.parts[len(w.parts)-1]
 		}
 		l := open.runs[0]
@@ -149,7 +155,7 @@ func (s *Store) mergeParts(w *work, out *compaction.Output, stop func() error) (
 
 // mergeInputs gives an iterator for each run and the number of live rows in all. The
 // block cache stays as it is.
-func (s *Store) mergeInputs(runs []layer, remap *sstable.RemapBuilder) (inputs []iterator.Iterator, rows uint64) {
+func (s *Store) mergeInputs(runs []deadRun, remap *sstable.RemapBuilder) (inputs []iterator.Iterator, rows uint64) {
 	for _, l := range runs {
 		var tables []compaction.RunTable
 		for _, t := range l.run.Tables {

@@ -44,6 +44,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	s.fs = &dirSyncFS{FS: s.opts.FS}
 	s.mu.viewed = map[*viewer]struct{}{}
 	s.mu.views = map[*view]struct{}{}
+	s.mu.flats = map[*forktree.Node]*flat{}
 	s.mu.claims = map[*forktree.Claim]struct{}{}
 	s.mu.letBe = map[ids.NodeID]error{}
 	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)

@@ -29,11 +29,12 @@ import (
 // marked here.
 type resolver struct {
 	below  *view
-	budget int64 // bytes of blocks that may still be read from disk
+	layers []layer // of below
+	budget int64   // bytes of blocks that may still be read from disk
 	own    *memtable.Memtable
 
 	marks   map[*forktree.Table]*roaring.Bitmap
-	finders []finder // by layer of below
+	finders []finder // by layer
 	found   []foundRow
 
 	resolved uint64 // tombstones that became marks
@@ -53,9 +54,10 @@ type foundRow struct {
 // newResolver makes a resolver for a node over below. own is the memtable that is
 // being flushed, nil for a merge.
 func newResolver(below *view, budget int64, own *memtable.Memtable) *resolver {
+	layers := below.layers()
 	return &resolver{
-		below: below, budget: budget, own: own,
-		marks: map[*forktree.Table]*roaring.Bitmap{}, finders: make([]finder, len(below.layers)),
+		below: below, layers: layers, budget: budget, own: own,
+		marks: map[*forktree.Table]*roaring.Bitmap{}, finders: make([]finder, len(layers)),
 	}
 }
 
@@ -69,7 +71,7 @@ func (r *resolver) gone(key []byte) (bool, error) {
 		return true, nil // deleteRanges has marked all there is
 	}
 	r.found = r.found[:0]
-	for i, l := range r.below.layers {
+	for i, l := range r.layers {
 		if l.mem != nil {
 			_, kind, ok := l.mem.Get(key, memtable.MaxLSN)
 			switch {
@@ -81,14 +83,18 @@ func (r *resolver) gone(key []byte) (bool, error) {
 			return true, nil // it is deleted below already, by the node that will see to its rows
 		}
 		t := l.run.Find(key)
-		if t == nil || l.dead[t].whole() {
+		if t == nil {
+			continue
+		}
+		dead := r.below.dead.of(t)
+		if dead.whole() {
 			continue
 		}
 		ordinal, kind, ok, err := r.find(i, t, key)
 		switch {
 		case err != nil:
 			return false, nil
-		case !ok || l.dead[t].get().Contains(ordinal):
+		case !ok || dead.get().Contains(ordinal):
 			continue
 		case kind == iterator.Tombstone && len(r.found) == 0:
 			return true, nil // as above
@@ -135,7 +141,7 @@ var errRanges = errors.New("the rows that a range delete covers cannot be found"
 // now and then whether to give up.
 func (r *resolver) deleteRanges(spans []iterator.Span, stop func() error) error {
 	const spansAtOnce = 64
-	for _, l := range r.below.layers {
+	for _, l := range r.layers {
 		invariant.Check(l.mem == nil, "a node with range deletes is flushed before an older one")
 		for i, span := range spans {
 			if i%spansAtOnce == 0 {
@@ -158,7 +164,7 @@ func (r *resolver) deleteRange(l layer, span iterator.Span) error {
 		if span.Hi != nil && bytes.Compare(t.Meta.Smallest, span.Hi) >= 0 {
 			break
 		}
-		if l.dead[t].whole() {
+		if r.below.dead.of(t).whole() {
 			continue
 		}
 		from, to := uint64(0), t.Meta.Rows
@@ -201,16 +207,10 @@ type deletes struct {
 // tombstones that the job has dropped.
 func (r *resolver) deletes(dropped uint64) deletes {
 	out := deletes{dropped: dropped, resolved: r.resolved}
-	for _, l := range r.below.layers {
-		for t, dead := range l.dead {
-			if b := r.marks[t]; b != nil {
-				for _, v := range dead.vectors {
-					b.AndNot(v.Bitmap())
-				}
-			}
-		}
-	}
 	for t, b := range r.marks {
+		for dead := r.below.dead.of(t); dead != nil; dead = dead.below {
+			b.AndNot(dead.vector.Bitmap())
+		}
 		if n := b.GetCardinality(); n > 0 {
 			out.marks = append(out.marks, forktree.TableMarks{Table: t, Vector: sstable.NewVector(t.Meta.Rows, b)})
 			out.marked += n

@@ -42,8 +42,8 @@ func TestIteratorsOfOneViewShareWhatIsAlive(t *testing.T) {
 	v, err := f.acquire()
 	require.NoError(t, err)
 	defer v.release()
-	l := v.layers[len(v.layers)-1]
-	require.Len(t, l.alive(), 3)
-	require.Same(t, &l.alive()[0], &v.layers[len(v.layers)-1].alive()[0])
+	alive := v.dead.aliveIn(top.Run)
+	require.Len(t, alive, 3)
+	require.Same(t, &alive[0], &v.dead.aliveIn(top.Run)[0])
 	m.holds(m.s)
 }

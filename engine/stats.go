@@ -16,6 +16,7 @@ type counters struct {
 	tombstonesResolved, rowsMarked, vectorsStaged, deadRewrites atomic.Uint64
 	filesRemoved, discarded, stalls                             atomic.Uint64
 	installs                                                    atomic.Uint64 // of any kind, and files removed
+	flats                                                       atomic.Uint64 // built
 	iterators                                                   atomic.Int64
 }
 

@@ -22,7 +22,7 @@ func TestAFlushOfManyRangesGivesUpWhenAsked(t *testing.T) {
 	v, err := f.acquire()
 	require.NoError(t, err)
 	defer v.release()
-	below := &view{s: m.s, layers: v.layers}
+	below := &view{s: m.s, own: v.layers(), dead: v.dead}
 	asked, enough := 0, errors.New("enough")
 	err = newResolver(below, 0, v.mem).deleteRanges(v.mem.Spans(memtable.MaxLSN), func() error {
 		if asked++; asked == 5 {

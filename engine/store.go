@@ -48,8 +48,9 @@ type Store struct {
 		lsnBound    ids.LSN // LSNs below are durably reserved
 		activeBytes int64   // memory of the forks' own memtables
 		zombies     []zombie
-		viewed      map[*viewer]struct{} // those with a cached view
-		views       map[*view]struct{}   // all that pin something
+		viewed      map[*viewer]struct{}     // those with a cached view
+		views       map[*view]struct{}       // all that pin something
+		flats       map[*forktree.Node]*flat // the latest of each node, while in use
 		claims      map[*forktree.Claim]struct{}
 		letBe       map[ids.NodeID]error // nodes that jobs keep away from, see shielded
 		unclaimed   *sync.Cond           // on mu; broadcast when claims are given back

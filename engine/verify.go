@@ -22,13 +22,9 @@ func (s *Store) Verify() error {
 	for c := range s.mu.claims {
 		claims = append(claims, c)
 	}
-	pins := map[*forktree.Run]int{}
-	for v := range s.mu.views {
-		for _, l := range v.layers {
-			if l.run != nil {
-				pins[l.run]++
-			}
-		}
+	pins, err := s.verifyViewsLocked()
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
 	}
 	if err := s.mu.tree.Verify(claims, pins); err != nil {
 		return fmt.Errorf("verify: %w", err)
@@ -40,6 +36,40 @@ func (s *Store) Verify() error {
 		return nil // a job may be writing files
 	}
 	return s.verifyFilesLocked()
+}
+
+// verifyViewsLocked counts the references on flats again, and gives the pins that
+// views and flats have on runs.
+func (s *Store) verifyViewsLocked() (pins map[*forktree.Run]int, err error) {
+	pins = map[*forktree.Run]int{}
+	refs := map[*flat]int{}
+	pin := func(layers []layer) {
+		for _, l := range layers {
+			if l.run != nil {
+				pins[l.run]++
+			}
+		}
+	}
+	for v := range s.mu.views {
+		pin(v.own)
+		for f := range v.flat.under() {
+			if refs[f]++; refs[f] > 1 {
+				break // those below are counted
+			}
+			pin(f.layers)
+		}
+	}
+	for f, n := range refs {
+		if f.refs != n {
+			return nil, fmt.Errorf("the flat at node %d counts %d references, there are %d", f.node.ID, f.refs, n)
+		}
+	}
+	for n, f := range s.mu.flats {
+		if refs[f] == 0 || f.node != n {
+			return nil, fmt.Errorf("the flat at node %d is kept although nothing uses it", f.node.ID)
+		}
+	}
+	return pins, nil
 }
 
 // verifyMemoryLocked adds up what writers are held back by: too little makes the store

@@ -14,55 +14,79 @@ import (
 )
 
 // view is what a fork or snapshot is read through: a memtable that may still
-// grow, over the layers of its path as they stood at one moment. It is immutable
+// grow, over the layers of its path as they stood at one moment: those that are
+// private to it, and the flat of the first node that it shares. It is immutable
 // but for its count. A view from before a swap still reads right, because a swap
 // changes no content; it only keeps old files alive, so the sweeper makes readers
 // let go of it. Its runs stay pinned until the last reader is done.
 type view struct {
-	s      *Store
-	refs   atomic.Int32
-	mem    *memtable.Memtable // nil if the fork has none
-	layers []layer            // newest first
-	swaps  uint64             // the tree's count of swaps when it was built
+	s     *Store
+	refs  atomic.Int32
+	mem   *memtable.Memtable // nil if the fork has none
+	own   []layer            // newest first
+	flat  *flat              // what lies below them; nil if nothing does
+	dead  *deadTables        // what is dead in the tables of all layers
+	swaps uint64             // the tree's count of swaps when it was built
 }
 
-// layer is one node of the path: a frozen memtable or a run, with what newer nodes
-// of the path, or its own, mark dead in the run's tables.
-type layer struct {
-	mem  *memtable.Memtable
-	run  *forktree.Run
-	dead map[*forktree.Table]*deadRows // nil if nothing is
-
-	// alive gives the run's tables that are not wholly dead, and looks at them once
-	// for all iterators; nil if dead is.
-	alive func() []*forktree.Table
-}
-
-func (l layer) aliveTables() []*forktree.Table {
-	return slices.DeleteFunc(slices.Clone(l.run.Tables), func(t *forktree.Table) bool { return l.dead[t].whole() })
-}
-
-// viewLocked builds a view with one reference.
+// viewLocked builds a view with one reference. O(private nodes of the path and what
+// they mark), if the flat below them is there.
 func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
 	v := &view{s: s, mem: mem, swaps: s.mu.tree.Swaps()}
-	var dead deadOnPath
-	for n := range forktree.Path(top) {
-		dead.add(n)
-		switch {
-		case n.Mem != nil:
-			v.layers = append(v.layers, layer{mem: n.Mem.(*memtable.Memtable)})
-		case len(n.Run.Tables) > 0:
-			s.mu.tree.Pin(n.Run)
-			l := layer{run: n.Run, dead: dead.of(n.Run)}
-			if l.dead != nil {
-				l.alive = sync.OnceValue(l.aliveTables)
-			}
-			v.layers = append(v.layers, l)
-		}
+	var marked deadOnPath
+	n := top
+	for ; n != nil && !isShared(n); n = n.Older {
+		marked.add(n)
+		v.own = s.appendLayerLocked(v.own, n)
 	}
+	if n != nil {
+		v.flat = s.flatLocked(n)
+	}
+	v.own = slices.Clip(v.own)
+	v.dead = marked.over(v.flat.deadTables())
 	v.refs.Store(1)
 	s.mu.views[v] = struct{}{}
+	if invariant.Expensive {
+		v.checkAgainst(top)
+	}
 	return v
+}
+
+// layers gives all layers, newest first.
+func (v *view) layers() []layer {
+	all := slices.Clone(v.own)
+	for f := range v.flat.under() {
+		all = append(all, f.layers...)
+	}
+	return all
+}
+
+// checkAgainst asserts that the view has the layers of the path, and what its nodes
+// mark, as a plain walk finds them.
+func (v *view) checkAgainst(top *forktree.Node) {
+	var marked deadOnPath
+	layers := v.layers()
+	for n := range forktree.Path(top) {
+		marked.add(n)
+		if n.Mem == nil && len(n.Run.Tables) == 0 {
+			continue
+		}
+		invariant.Check(len(layers) > 0 && layers[0].run == n.Run && (n.Mem == nil) == (layers[0].mem == nil),
+			"node %d is not where it should be in a view of node %d", n.ID, nodeID(top))
+		layers = layers[1:]
+		if n.Run == nil {
+			continue
+		}
+		for _, tb := range n.Run.Tables {
+			d := v.dead.of(tb)
+			for _, m := range marked[tb] {
+				invariant.Check(d != nil && d.vector == m.Vector, "a view of node %d does not know what node %d marks in table %d", nodeID(top), m.Node.ID, tb.Meta.ID)
+				d = d.below
+			}
+			invariant.Check(d == nil, "a view of node %d knows of marks in table %d that are not there", nodeID(top), tb.Meta.ID)
+		}
+	}
+	invariant.Check(len(layers) == 0, "a view of node %d has %d layers too many", nodeID(top), len(layers))
 }
 
 // release takes one reference back; the last one unpins the runs.
@@ -101,11 +125,8 @@ func (v *view) unref() (last bool) {
 }
 
 func (v *view) unpinLocked() {
-	for _, l := range v.layers {
-		if l.run != nil {
-			v.s.mu.tree.Unpin(l.run)
-		}
-	}
+	v.s.unpinLayersLocked(v.own)
+	v.s.releaseFlatLocked(v.flat)
 	delete(v.s.mu.views, v)
 }
 
@@ -120,43 +141,53 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 			return dst, false, nil
 		}
 	}
-	for _, l := range v.layers {
-		if l.mem != nil {
-			if value, kind, ok := l.mem.Get(key, memtable.MaxLSN); ok {
-				return append(dst, value...), kind == iterator.Set, nil
+	layers, below := v.own, v.flat
+	for {
+		for i := range layers {
+			out, kind, ok, err := v.getIn(&layers[i], dst, key)
+			if err != nil {
+				return dst, false, v.s.blame(err)
 			}
-			if l.mem.Covered(key, memtable.MaxLSN) {
-				return dst, false, nil
+			if ok {
+				return out, kind == iterator.Set, nil
 			}
-			continue
 		}
-		t := l.run.Find(key)
-		if t == nil {
-			continue
+		if below == nil {
+			return dst, false, nil
 		}
-		dead := l.dead[t]
-		if dead.whole() {
-			continue
-		}
-		r, err := v.s.tables.Reader(&t.Meta)
-		if err != nil {
-			return dst, false, v.s.blame(err)
-		}
-		value, kind, ok, err := r.Get(dst, key, dead.get())
-		if err != nil {
-			return dst, false, v.s.blame(err)
-		}
-		if ok {
-			return value, kind == iterator.Set, nil
-		}
+		layers, below = below.layers, below.below
 	}
-	return dst, false, nil
+}
+
+// getIn looks for key in one layer. What a range delete covers is found and is a
+// tombstone.
+func (v *view) getIn(l *layer, dst, key []byte) (out []byte, kind iterator.Kind, ok bool, err error) {
+	if l.mem != nil {
+		if value, kind, ok := l.mem.Get(key, memtable.MaxLSN); ok {
+			return append(dst, value...), kind, true, nil
+		}
+		return dst, iterator.Tombstone, l.mem.Covered(key, memtable.MaxLSN), nil
+	}
+	t := l.run.Find(key)
+	if t == nil {
+		return dst, 0, false, nil
+	}
+	dead := v.dead.of(t)
+	if dead.whole() {
+		return dst, 0, false, nil
+	}
+	r, err := v.s.tables.Reader(&t.Meta)
+	if err != nil {
+		return dst, 0, false, err
+	}
+	return r.Get(dst, key, dead.get())
 }
 
 // inputs gives an iterator for each layer, newest first. What a range delete of a
 // newer memtable covers is left out.
 func (v *view) inputs(at ids.LSN) []iterator.Iterator {
-	in := make([]iterator.Iterator, 0, len(v.layers)+1)
+	layers := v.layers()
+	in := make([]iterator.Iterator, 0, len(layers)+1)
 	var hidden []iterator.Span
 	add := func(it iterator.Iterator) {
 		if len(hidden) > 0 {
@@ -168,34 +199,31 @@ func (v *view) inputs(at ids.LSN) []iterator.Iterator {
 		add(v.mem.NewIter(at))
 		hidden = v.mem.Spans(at)
 	}
-	for _, l := range v.layers {
+	for _, l := range layers {
 		if l.mem != nil {
 			add(l.mem.NewIter(memtable.MaxLSN))
 			hidden = iterator.JoinSpans(slices.Concat(hidden, l.mem.Spans(memtable.MaxLSN)))
 		} else {
-			add(v.s.runIter(l))
+			add(v.runIter(l.run))
 		}
 	}
 	return in
 }
 
 // runIter walks the live rows of a layer's run, opening only the tables it comes to.
-func (s *Store) runIter(l layer) iterator.Iterator {
-	tables := l.run.Tables
-	if l.alive != nil {
-		tables = l.alive()
-	}
+func (v *view) runIter(run *forktree.Run) iterator.Iterator {
+	tables := v.dead.aliveIn(run)
 	return iterator.NewConcat(len(tables),
 		func(i int) (smallest, largest []byte) {
 			m := &tables[i].Meta
 			return m.Smallest, m.Largest
 		},
 		func(i int) (iterator.Iterator, error) {
-			r, err := s.tables.Reader(&tables[i].Meta)
+			r, err := v.s.tables.Reader(&tables[i].Meta)
 			if err != nil {
 				return nil, err
 			}
-			return r.NewIter(l.dead[tables[i]].get()), nil
+			return r.NewIter(v.dead.of(tables[i]).get()), nil
 		})
 }
 

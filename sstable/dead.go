@@ -15,12 +15,17 @@ import (
 //
 // Few stretches of dead rows are kept as runs; where these would take more room
 // than one bit a row, it is one bit a row.
+//
+// What many readers have in common is kept once: a Dead may lie over another one,
+// and holds then only the rows that are not dead below. Each of such levels is much
+// smaller than the one below it, so that there are few.
 type Dead struct {
 	rows  uint64
-	count uint64
+	count uint64    // of all levels
 	runs  []deadRun // ascending, with live rows between them; nil if there are bits
 	bits  []uint64  // a set bit is a dead row; those behind the last row are not set
 	full  []uint64  // a set bit is a word of bits that is all ones
+	below *Dead     // has none of these rows; nil at the bottom
 }
 
 // deadRun is the rows from ≤ row < to.
@@ -28,7 +33,7 @@ type deadRun struct{ from, to uint32 }
 
 const (
 	deadRunBytes    = 8
-	deadHeaderBytes = 88
+	deadHeaderBytes = 96
 )
 
 // NewDead makes the union of vectors of one table: one at least. It costs time
@@ -42,7 +47,7 @@ func NewDead(vs ...*Vector) *Dead {
 		whole = whole || v.Whole()
 	}
 	if whole {
-		d.count, d.runs = d.rows, []deadRun{{0, uint32(d.rows)}}
+		d.setWhole()
 		return d
 	}
 	union := vs[0].Bitmap()
@@ -57,6 +62,8 @@ func NewDead(vs ...*Vector) *Dead {
 	d.setBits(union)
 	return d
 }
+
+func (d *Dead) setWhole() { d.count, d.runs = d.rows, []deadRun{{0, uint32(d.rows)}} }
 
 // setRuns takes the rows of b as runs; it gives up where bits are smaller.
 func (d *Dead) setRuns(b *roaring.Bitmap) bool {
@@ -96,7 +103,7 @@ func (d *Dead) Count() uint64 {
 // Whole tells whether every row is dead; never for nil.
 func (d *Dead) Whole() bool { return d != nil && d.count == d.rows }
 
-// Bytes is the memory held, 0 for nil.
+// Bytes is the memory held, 0 for nil. What lies below is not counted: it is shared.
 func (d *Dead) Bytes() int64 {
 	if d == nil {
 		return 0
@@ -106,7 +113,17 @@ func (d *Dead) Bytes() int64 {
 
 // Contains tells whether a row is dead; for nil none is.
 func (d *Dead) Contains(ordinal uint64) bool {
-	if d == nil || ordinal >= d.rows {
+	for ; d != nil; d = d.below {
+		if d.contains(ordinal) {
+			return true
+		}
+	}
+	return false
+}
+
+// contains, nextLive, prevLive, nextDeadHere and liveFromHere answer for one level.
+func (d *Dead) contains(ordinal uint64) bool {
+	if ordinal >= d.rows {
 		return false
 	}
 	if d.bits != nil {
@@ -132,6 +149,23 @@ func (d *Dead) runEndingAfter(ordinal uint64) int {
 
 // NextLive gives the first live row at or behind ordinal; Rows if there is none.
 func (d *Dead) NextLive(ordinal uint64) uint64 {
+	live := d.nextLive(ordinal)
+	for d.below != nil { // until a row is alive on all levels
+		before := live
+		for level := d.below; level != nil; level = level.below {
+			live = level.nextLive(live)
+		}
+		if live == before {
+			break
+		}
+		if live = d.nextLive(live); live >= d.rows {
+			break
+		}
+	}
+	return live
+}
+
+func (d *Dead) nextLive(ordinal uint64) uint64 {
 	if ordinal >= d.rows {
 		return d.rows
 	}
@@ -175,7 +209,21 @@ func nextZero(words []uint64, i uint64) uint64 {
 // PrevLive gives the last live row at or before ordinal, and whether there is
 // one. An ordinal behind the last row stands for the last row.
 func (d *Dead) PrevLive(ordinal uint64) (uint64, bool) {
-	ordinal = min(ordinal, d.rows-1)
+	live, ok := d.prevLive(min(ordinal, d.rows-1))
+	for ok && d.below != nil {
+		before := live
+		for level := d.below; ok && level != nil; level = level.below {
+			live, ok = level.prevLive(live)
+		}
+		if !ok || live == before {
+			break
+		}
+		live, ok = d.prevLive(live)
+	}
+	return live, ok
+}
+
+func (d *Dead) prevLive(ordinal uint64) (uint64, bool) {
 	if d.bits == nil {
 		if i := d.runEndingAfter(ordinal); i < len(d.runs) && uint64(d.runs[i].from) <= ordinal {
 			from := uint64(d.runs[i].from)
@@ -216,6 +264,13 @@ func previousZero(words []uint64, i uint64) (uint64, bool) {
 // nextDead gives the first dead row at or behind ordinal and before limit; limit
 // if there is none. limit is at most Rows.
 func (d *Dead) nextDead(ordinal, limit uint64) uint64 {
+	for ; d != nil; d = d.below {
+		limit = d.nextDeadHere(ordinal, limit)
+	}
+	return limit
+}
+
+func (d *Dead) nextDeadHere(ordinal, limit uint64) uint64 {
 	if ordinal >= limit {
 		return limit
 	}
@@ -240,6 +295,13 @@ func (d *Dead) nextDead(ordinal, limit uint64) uint64 {
 // liveFrom gives the first row, limit or later, from which on all rows up to
 // ordinal are alive, which is itself one of these.
 func (d *Dead) liveFrom(ordinal, limit uint64) uint64 {
+	for ; d != nil; d = d.below {
+		limit = d.liveFromHere(ordinal, limit)
+	}
+	return limit
+}
+
+func (d *Dead) liveFromHere(ordinal, limit uint64) uint64 {
 	if d.bits == nil {
 		if i := d.runEndingAfter(ordinal); i > 0 {
 			return max(uint64(d.runs[i-1].to), limit)

@@ -42,6 +42,7 @@
 //	vectorformat.go  its stored form
 //	vectorlayout.go  what a stored bitmap must look like
 //	dead.go          dead rows in the form that readers step over
+//	deadover.go      the same over what other readers use too
 //	reader.go        open a table, find a row
 //	load.go          get one block from cache or disk
 //	iter.go          walk the live rows

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/tinedb/tine/engine"
@@ -156,29 +155,3 @@ func versionName(version uint16) string {
 func (l link) value(dst []byte, i int) []byte { return value(dst, i, versionName(l.version[i])) }
 
 func (l links) close() error { return errors.Join(l.store.Close(), os.RemoveAll(l.dir)) }
-
-// fileCount counts files and their bytes.
-type fileCount struct {
-	files int
-	bytes int64
-}
-
-// tableFiles counts a store's table files.
-func tableFiles(dir string) (c fileCount, err error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil {
-		return c, err
-	}
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // unlinked meanwhile
-		}
-		if err != nil {
-			return c, err
-		}
-		c.files++
-		c.bytes += info.Size()
-	}
-	return c, nil
-}

@@ -16,7 +16,7 @@ func depthSuite(cfg config, out *figures) error {
 	if cfg.quick {
 		rows, crowded, flushed = 200_000, []int{0, 64, 1024}, []int{0, 64, 256}
 	}
-	base, err := newBase(cfg, rows)
+	base, err := newBase(cfg, "depth-base", rows)
 	if err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ type storeBase struct {
 	rows int
 }
 
-func newBase(cfg config, rows int) (storeBase, error) {
-	b := storeBase{filepath.Join(cfg.dir, "base"), rows}
+func newBase(cfg config, name string, rows int) (storeBase, error) {
+	b := storeBase{filepath.Join(cfg.dir, name), rows}
 	s, _, err := load(b.dir, rows)
 	if err != nil {
 		return b, err

@@ -1,9 +1,9 @@
 // Command bench measures the store. It is a module of its own, so that what it
 // compares with never reaches people who embed the engine.
 //
-//	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR]
+//	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]
 //
-// The suites are fork, depth, delete, and all. Each figure is one line,
+// The suites are fork, depth, delete, scale, and all. Each figure is one line,
 //
 //	figure<TAB>name<TAB>value<TAB>unit
 //
@@ -20,7 +20,8 @@
 //
 // Read the files in this order: main.go, figures.go, rows.go, clock.go; fork.go,
 // filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go, chain.go,
-// readcost.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
+// readcost.go; scale.go,
+// scaleidle.go, manifestrewrite.go, scalecold.go, watch.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
 // processio.go; delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go,
 // deadrows.go, manyholders.go.
 package main

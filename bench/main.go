@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 )
 
@@ -28,6 +29,7 @@ var suites = []struct {
 	{"fork", forkSuite},
 	{"depth", depthSuite},
 	{"delete", deleteSuite},
+	{"scale", scaleSuite},
 }
 
 func main() {
@@ -39,12 +41,13 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR]; suites: fork depth delete all")
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]; suites: fork depth delete scale all")
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "end within a minute, on smaller data of the same shape")
 	rounds := flags.Int("rounds", 0, "interleaved rounds; figures are medians over them (default 5, and 3 with -quick)")
 	jsonFile := flags.String("json", "", "also write the figures to this file")
+	profile := flags.String("cpuprofile", "", "write a CPU profile of the run to this file")
 	dir := flags.String("dir", "", "directory for the stores (default: a temporary one)")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -63,6 +66,18 @@ func run(args []string) error {
 	}
 	defer os.RemoveAll(base)
 	fmt.Printf("# %s %s/%s, %d cores, rounds %d, quick %v\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *rounds, *quick)
+
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 
 	out := &figures{}
 	known := false

@@ -52,3 +52,16 @@ func chill(f *os.File) error {
 
 // syncData makes the contents of a file durable.
 func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
+
+// residentBytes is the memory that the process has in use, as the system counts it.
+func residentBytes() (uint64, error) {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	var all, resident uint64
+	if _, err := fmt.Sscan(string(data), &all, &resident); err != nil {
+		return 0, fmt.Errorf("/proc/self/statm: %q: %w", data, err)
+	}
+	return resident * uint64(os.Getpagesize()), nil
+}

@@ -44,6 +44,10 @@ func decodes(rec wal.Record) (err error) {
 		_, err = wal.DecodeSnapshot(rec.Payload)
 	case wal.KindReset:
 		_, err = wal.DecodeReset(rec.Payload)
+	case wal.KindForkMany:
+		_, err = wal.DecodeForkMany(rec.Payload)
+	case wal.KindDropMany:
+		_, err = wal.DecodeDropMany(rec.Payload)
 	case wal.KindDrop:
 		_, err = wal.DecodeDrop(rec.Payload)
 	case wal.KindDropSnapshot:

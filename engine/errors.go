@@ -26,7 +26,8 @@ var (
 	ErrReadOnly = errors.New("read-only")
 	// ErrClosed: the store, batch or iterator has been closed.
 	ErrClosed = errors.New("closed")
-	// ErrLimit: a key, value, batch or name is larger than the format allows.
+	// ErrLimit: a key, value, batch or name is larger than the format allows, or more
+	// forks are to be made or dropped at once than one record holds.
 	ErrLimit = errors.New("over a limit")
 	// ErrInvalidName: a name has bytes outside A-Z a-z 0-9 . _ / -, or none.
 	ErrInvalidName = errors.New("invalid name")

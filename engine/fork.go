@@ -247,13 +247,19 @@ func (f *Fork) Drop(opts ...WriteOption) error {
 		if f.s.mu.tree.ForkCount() == 1 {
 			return 0, nil, fmt.Errorf("fork %q is the last one: %w", f.f.Name, ErrProtected)
 		}
-		f.s.discardMemtableLocked(f.f)
-		f.s.mu.tree.DropFork(f.f)
-		f.s.forgetForkViewLocked(f.f)
+		f.s.dropLocked(f.f)
 		return wal.KindDrop, rec.AppendTo(nil), nil
 	})
 	f.s.wake()
 	return err
+}
+
+// dropLocked takes a fork out of the tree; its record is written in the same critical
+// section.
+func (s *Store) dropLocked(f *forktree.Fork) {
+	s.discardMemtableLocked(f)
+	s.mu.tree.DropFork(f)
+	s.forgetForkViewLocked(f)
 }
 
 func (s *Store) discardMemtableLocked(f *forktree.Fork) {

@@ -43,7 +43,7 @@ func (s *recordScript) name() string {
 }
 
 func (s *recordScript) next() (wal.Kind, []byte) {
-	kind := wal.Kind(s.byte()%10 + 1)
+	kind := wal.Kind(s.byte()%12 + 1)
 	switch kind {
 	case wal.KindBatch:
 		p := wal.BatchPart{Fork: ids.ForkID(s.id()), Memtable: ids.NodeID(s.id()), Count: 2}
@@ -78,6 +78,21 @@ func (s *recordScript) next() (wal.Kind, []byte) {
 		return kind, wal.Reset{Freeze: s.freeze(), Fork: ids.ForkID(s.id()), Top: ids.NodeID(s.id()), Memtable: ids.NodeID(s.id())}.AppendTo(nil)
 	case wal.KindFreeze:
 		return kind, s.freeze().AppendTo(nil)
+	case wal.KindForkMany:
+		many := wal.ForkMany{
+			Freeze: s.freeze(), Parent: ids.ForkID(s.id()), First: ids.ForkID(s.id()), Top: ids.NodeID(s.id()),
+			FromSnapshot: ids.SnapshotID(s.id()), Names: make([]string, s.byte()%4),
+		}
+		for i := range many.Names {
+			many.Names[i] = s.name()
+		}
+		return kind, many.AppendTo(nil)
+	case wal.KindDropMany:
+		many := wal.DropMany{Forks: make([]ids.ForkID, s.byte()%4)}
+		for i := range many.Forks {
+			many.Forks[i] = ids.ForkID(s.id())
+		}
+		return kind, many.AppendTo(nil)
 	default:
 		n := min(int(s.byte()), len(s.rest))
 		payload := s.rest[:n]
@@ -118,6 +133,9 @@ func FuzzRecover(f *testing.F) {
 	f.Add([]byte{7, 0, 0, 0, 0, 1, 0, 41, 4, 1})
 	f.Add([]byte{8, 1, 2, 0, 251, 8, 1, 60, 2, 61, 0, 1, 2, 3, 4})
 	f.Add([]byte{9, 3, 1, 2, 3})
+	f.Add([]byte{10, 0, 0, 0, 0, 1, 30, 0, 0, 3, 0, 1, 2, 0, 31, 'k', 2, 8, 11, 2, 30, 32})
+	f.Add([]byte{10, 0, 0, 0, 0, 1, 30, 0, 0, 2, 0, 0})
+	f.Add([]byte{11, 2, 1, 1})
 	base := hostileBase(f)
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 200 {

@@ -12,6 +12,8 @@ const (
 	MaxValueBytes = 64 << 20  // of one value
 	MaxBatchBytes = 256 << 20 // of all keys and values of one batch, with about 16 bytes for each
 	MaxNameBytes  = 128       // of a fork's or a snapshot's name
+	MaxForkMany   = 1024      // forks made by one ForkMany
+	MaxDropMany   = 16 << 10  // forks dropped by one DropForks, DropPrefix or DropSubtree
 )
 
 // CheckName tells whether name may name a fork or a snapshot: 1 to 128 bytes of

@@ -262,7 +262,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 
 // manifestSlackBytes is the space that the manifest holds ready for a full disk; a
 // store with small log segments is content with less.
-const manifestSlackBytes = 256 << 10
+const manifestSlackBytes = 1 << 20
 
 // countRecoveredLocked counts the memory of what replay has built.
 func (s *Store) countRecoveredLocked() {

@@ -54,6 +54,10 @@ func (r *replay) record(rec wal.Record) error {
 		return r.snapshot(rec)
 	case wal.KindReset:
 		return r.reset(rec)
+	case wal.KindForkMany:
+		return r.forkMany(rec)
+	case wal.KindDropMany:
+		return r.dropMany(rec)
 	case wal.KindDrop, wal.KindDropSnapshot, wal.KindRename, wal.KindRenameSnapshot:
 		return r.name(rec)
 	default:
@@ -119,20 +123,70 @@ func (r *replay) fork(rec wal.Record) error {
 	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
 		return err
 	}
-	if err := errors.Join(recordName(p.Name), r.reserved(uint64(p.Child), uint64(p.Memtable))); err != nil {
-		return err
-	}
-	if p.Parent >= p.Child {
-		return fmt.Errorf("%w: fork %d is made from fork %d, which is not older", wal.ErrBadPayload, p.Child, p.Parent)
-	}
-	if _, twice := r.state.Forks[p.Child]; twice {
-		return fmt.Errorf("%w: fork %d is made twice", wal.ErrBadPayload, p.Child)
-	}
-	r.state.Forks[p.Child] = manifest.Fork{
+	return r.add(manifest.Fork{
 		ID: p.Child, Name: p.Name, Parent: p.Parent, Top: p.Top, Memtable: p.Memtable,
 		CreatedUnixNano: p.CreatedUnixNano, CreatedLSN: rec.LSN,
+	})
+}
+
+// forkMany takes a record that makes many forks. Each is added as if it had a record
+// of its own.
+func (r *replay) forkMany(rec wal.Record) error {
+	p, err := wal.DecodeForkMany(rec.Payload)
+	if err != nil {
+		return err
+	}
+	if len(p.Names) == 0 || len(p.Names) > MaxForkMany {
+		return fmt.Errorf("%w: %d forks are made at once", wal.ErrBadPayload, len(p.Names))
+	}
+	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
+		return err
+	}
+	for i, name := range p.Names {
+		if err := r.add(manifest.Fork{
+			ID: p.Child(i), Name: name, Parent: p.Parent, Top: p.Top, Memtable: p.Memtable(i),
+			CreatedUnixNano: p.CreatedUnixNano, CreatedLSN: rec.LSN,
+		}); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// add adds a fork that a record makes.
+func (r *replay) add(f manifest.Fork) error {
+	if err := errors.Join(recordName(f.Name), r.reserved(uint64(f.ID), uint64(f.Memtable))); err != nil {
+		return err
+	}
+	if f.Parent >= f.ID {
+		return fmt.Errorf("%w: fork %d is made from fork %d, which is not older", wal.ErrBadPayload, f.ID, f.Parent)
+	}
+	if _, twice := r.state.Forks[f.ID]; twice {
+		return fmt.Errorf("%w: fork %d is made twice", wal.ErrBadPayload, f.ID)
+	}
+	r.state.Forks[f.ID] = f
+	return nil
+}
+
+// dropMany takes a record that drops many forks, of which each must be there, as for
+// one that drops a single fork.
+func (r *replay) dropMany(rec wal.Record) error {
+	p, err := wal.DecodeDropMany(rec.Payload)
+	if err != nil || r.applied(rec.LSN) {
+		return err
+	}
+	for _, id := range p.Forks {
+		if _, ok := r.state.Forks[id]; !ok {
+			return missing(rec, "fork", uint64(id))
+		}
+		delete(r.state.Forks, id)
+	}
+	return nil
+}
+
+// missing is what is wrong with a record about something that is not there.
+func missing(rec wal.Record, what string, id uint64) error {
+	return fmt.Errorf("%w: %v record for %s %d, but there is none", wal.ErrBadPayload, rec.Kind, what, id)
 }
 
 func (r *replay) snapshot(rec wal.Record) error {
@@ -179,9 +233,6 @@ func (r *replay) reset(rec wal.Record) error {
 // are durable before the manifest forgets what they end, so a record that is not
 // applied yet must find its object.
 func (r *replay) name(rec wal.Record) error {
-	missing := func(what string, id uint64) error {
-		return fmt.Errorf("%w: %v record for %s %d, but there is none", wal.ErrBadPayload, rec.Kind, what, id)
-	}
 	switch rec.Kind {
 	case wal.KindDrop:
 		p, err := wal.DecodeDrop(rec.Payload)
@@ -189,7 +240,7 @@ func (r *replay) name(rec wal.Record) error {
 			return err
 		}
 		if _, ok := r.state.Forks[p.Fork]; !ok {
-			return missing("fork", uint64(p.Fork))
+			return missing(rec, "fork", uint64(p.Fork))
 		}
 		delete(r.state.Forks, p.Fork)
 	case wal.KindDropSnapshot:
@@ -198,7 +249,7 @@ func (r *replay) name(rec wal.Record) error {
 			return err
 		}
 		if _, ok := r.state.Snapshots[p.ID]; !ok {
-			return missing("snapshot", uint64(p.ID))
+			return missing(rec, "snapshot", uint64(p.ID))
 		}
 		delete(r.state.Snapshots, p.ID)
 	case wal.KindRename:
@@ -208,7 +259,7 @@ func (r *replay) name(rec wal.Record) error {
 		}
 		f, ok := r.state.Forks[p.Fork]
 		if !ok {
-			return missing("fork", uint64(p.Fork))
+			return missing(rec, "fork", uint64(p.Fork))
 		}
 		if err := recordName(p.Name); err != nil {
 			return err
@@ -222,7 +273,7 @@ func (r *replay) name(rec wal.Record) error {
 		}
 		n, ok := r.state.Snapshots[p.ID]
 		if !ok {
-			return missing("snapshot", uint64(p.ID))
+			return missing(rec, "snapshot", uint64(p.ID))
 		}
 		if err := recordName(p.Name); err != nil {
 			return err

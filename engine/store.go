@@ -90,6 +90,13 @@ func (s *Store) newID() uint64 {
 	return n
 }
 
+// newIDs gives out count numbers in a row, and tells the first.
+func (s *Store) newIDs(count int) uint64 {
+	end := s.nextID.Add(uint64(count))
+	invariant.Check(end <= s.idBound.Load(), "numbers up to %d are given out before they are reserved", end)
+	return end - uint64(count)
+}
+
 func (s *Store) newFileNum() ids.FileNum { return ids.FileNum(s.newID()) }
 func (s *Store) newTableID() ids.TableID { return ids.TableID(s.newID()) }
 
@@ -246,10 +253,15 @@ func (s *Store) record(what string, placed schedule.Point, privileged bool, size
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	s.opts.Schedule.Reach(placed)
-	if s.owed.Add(1)%maxOwed == 0 {
+	s.owe(1)
+	return s.acknowledge(what, lsn, sync)
+}
+
+// owe counts changes of forks and snapshots, and publishes them now and then.
+func (s *Store) owe(changes int) {
+	if n := s.owed.Add(uint64(changes)); n/maxOwed != (n-uint64(changes))/maxOwed {
 		s.publishOwed()
 	}
-	return s.acknowledge(what, lsn, sync)
 }
 
 // payloadBytes is the exact length of a record's payload. It does not depend on

@@ -46,7 +46,7 @@
 //
 //	FORMAT.md      every byte
 //	record.go      kinds of record
-//	payload.go     fields of payloads; batch.go, forkrecord.go: each kind's
+//	payload.go     fields of payloads; batch.go, forkrecord.go, manyrecord.go: each kind's
 //	frame.go       a record or mark in a segment
 //	header.go      the first sector of a segment
 //	image.go       a segment in memory, frame by frame

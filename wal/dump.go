@@ -134,12 +134,36 @@ func summary(kind Kind, payload []byte) (string, error) {
 		return summarize(DecodeReset(payload))
 	case KindFreeze:
 		return summarize(DecodeFreeze(payload))
+	case KindForkMany:
+		f, err := DecodeForkMany(payload)
+		return summarizeForks(f), err
+	case KindDropMany:
+		d, err := DecodeDropMany(payload)
+		return summarizeDrops(d), err
 	}
 	return "", badPayload("record of unknown kind %d", kind)
 }
 
 func summarize[T any](payload T, err error) (string, error) {
 	return fmt.Sprintf("%+v", payload), err
+}
+
+// summarizeForks names the first and the last fork and counts them.
+func summarizeForks(f ForkMany) string {
+	text := fmt.Sprintf("%d forks of %d, from snapshot %d, top %d, %+v", len(f.Names), f.Parent, f.FromSnapshot, f.Top, f.Freeze)
+	if last := len(f.Names) - 1; last >= 0 {
+		text += fmt.Sprintf(", from fork %d %q to fork %d %q", f.Child(0), f.Names[0], f.Child(last), f.Names[last])
+	}
+	return text
+}
+
+// summarizeDrops gives the first and the last fork and counts them.
+func summarizeDrops(d DropMany) string {
+	text := fmt.Sprintf("%d forks", len(d.Forks))
+	if last := len(d.Forks) - 1; last >= 0 {
+		text += fmt.Sprintf(", from fork %d to fork %d", d.Forks[0], d.Forks[last])
+	}
+	return text
 }
 
 // shownKeyBytes is how much of a key a summary shows.

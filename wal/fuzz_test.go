@@ -55,6 +55,10 @@ func reencode(kind Kind, payload []byte) ([]byte, error) {
 		return encoded(DecodeReset(payload))
 	case KindFreeze:
 		return encoded(DecodeFreeze(payload))
+	case KindForkMany:
+		return encoded(DecodeForkMany(payload))
+	case KindDropMany:
+		return encoded(DecodeDropMany(payload))
 	case KindNodeImage:
 		return encoded(DecodeNodeImage(payload))
 	}

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "renew the golden files; a change of the segments means a new format version")
 
-const goldenDir = "testdata/v2"
+const goldenDir = "testdata/v3"
 
 // goldenLog writes every kind of record, marks, a rotation, a large record, and
 // a second life that copies an unproven tail and ends in a torn write.
@@ -117,7 +117,7 @@ func TestDumpShowsDamageAndWhatStandsBeforeIt(t *testing.T) {
 	var out bytes.Buffer
 	err = Dump(&out, fs, testDir)
 	require.ErrorIs(t, err, errs.ErrCorrupt)
-	require.Contains(t, out.String(), "000004.wal 1024 lsn 15 mark")
+	require.Contains(t, out.String(), "000004.wal 1024 lsn 17 mark")
 	require.NotContains(t, out.String(), "000004.wal 1072")
 	require.Contains(t, out.String(), "damage: corrupt data in 000004.wal at offset 1072")
 }

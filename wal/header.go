@@ -19,8 +19,9 @@ import (
 const sectorBytes = 512
 
 // formatVersion is the segment format that this package writes and reads. Version
-// 1 knew no range deletes; it was never released.
-const formatVersion = 2
+// 1 knew no range deletes, version 2 no records about many forks; neither was ever
+// released.
+const formatVersion = 3
 
 // The segment header. The place of magic, version and checksum is the same in
 // every version.

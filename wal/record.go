@@ -22,6 +22,8 @@ const (
 	KindReset          Kind = 8
 	KindFreeze         Kind = 9
 	KindNodeImage      Kind = 10
+	KindForkMany       Kind = 11
+	KindDropMany       Kind = 12
 
 	kindMark Kind = 255 // the log's own sync mark; Replay never hands one out
 )
@@ -37,6 +39,8 @@ var kindNames = map[Kind]string{
 	KindReset:          "reset",
 	KindFreeze:         "freeze",
 	KindNodeImage:      "node-image",
+	KindForkMany:       "fork-many",
+	KindDropMany:       "drop-many",
 	kindMark:           "mark",
 }
 
@@ -49,7 +53,7 @@ func (k Kind) String() string {
 }
 
 // known tells whether a frame of kind k may stand in a segment.
-func (k Kind) known() bool { return k >= KindBatch && k <= KindNodeImage || k == kindMark }
+func (k Kind) known() bool { return k >= KindBatch && k <= KindDropMany || k == kindMark }
 
 // Record is one entry of the log as Replay hands it out. Payload aliases the
 // replay's buffer: it is good until the callback returns.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
 )
 
@@ -41,6 +42,11 @@ func codecs() []codec {
 	image := NodeImage{Node: 7, Older: 6, Ops: ops, Count: 4}
 	rename := Rename{Fork: 5, Name: "b"}
 	renameSnapshot := RenameSnapshot{ID: 5, Name: ""}
+	many := ForkMany{
+		Freeze: freeze, Parent: 0x55, First: 0x66, Top: 0x77, CreatedUnixNano: -9, FromSnapshot: 0x99,
+		Names: []string{"run-1", "", strings.Repeat("n", MaxNameBytes)},
+	}
+	dropMany := DropMany{Forks: []ids.ForkID{3, 1 << 63, 2}}
 	reset := Reset{Freeze: Freeze{}, Fork: 5, Top: 6, Memtable: 7}
 	return []codec{
 		{KindBatch, parts, AppendBatch(nil, parts), decoder(DecodeBatch)},
@@ -53,6 +59,8 @@ func codecs() []codec {
 		{KindReset, reset, reset.AppendTo(nil), decoder(DecodeReset)},
 		{KindFreeze, freeze, freeze.AppendTo(nil), decoder(DecodeFreeze)},
 		{KindNodeImage, image, image.AppendTo(nil), decoder(DecodeNodeImage)},
+		{KindForkMany, many, many.AppendTo(nil), decoder(DecodeForkMany)},
+		{KindDropMany, dropMany, dropMany.AppendTo(nil), decoder(DecodeDropMany)},
 	}
 }
 
@@ -132,6 +140,13 @@ func TestHostileOperationsAreRefused(t *testing.T) {
 	}
 	t.Run("more parts than bytes", func(t *testing.T) {
 		_, err := DecodeBatch([]byte{0xff, 0xff, 0xff, 0xff, 0, 0})
+		require.ErrorIs(t, err, ErrBadPayload)
+	})
+	t.Run("more forks than bytes", func(t *testing.T) {
+		payload := append(make([]byte, 72), 0xff, 0xff, 0xff, 0xff, 0)
+		_, err := DecodeForkMany(payload)
+		require.ErrorIs(t, err, ErrBadPayload)
+		_, err = DecodeDropMany([]byte{0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0, 0})
 		require.ErrorIs(t, err, ErrBadPayload)
 	})
 	t.Run("a name above the limit", func(t *testing.T) {

@@ -58,7 +58,7 @@ func kindOf(name string) fileKind {
 // Versions is the highest version of each kind of file in a store.
 type Versions struct{ Current, Manifest, Log, Table int }
 
-// String names the directory of a golden store: current1-manifest1-log2-table1.
+// String names the directory of a golden store: current1-manifest1-log3-table1.
 func (v Versions) String() string {
 	return fmt.Sprintf("current%d-manifest%d-log%d-table%d", v.Current, v.Manifest, v.Log, v.Table)
 }

@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/wal"
+)
+
+// DropForks drops all of the forks or none, a crash included: one log record of 8
+// bytes a fork, and one fsync. None is dropped if one is gone already
+// (ErrForkNotFound), if no other fork of the store would be left (ErrProtected), or
+// if there are more than MaxDropMany (ErrLimit). A fork may be given more than once.
+// See Fork.Drop.
+func (s *Store) DropForks(forks []*Fork, opts ...WriteOption) error {
+	for _, f := range forks {
+		if f == nil || f.s != s {
+			return fmt.Errorf("drop forks: a fork is nil or belongs to another store")
+		}
+	}
+	_, err := s.dropMany("drop forks", opts, func() ([]*forktree.Fork, error) {
+		all := make([]*forktree.Fork, 0, len(forks))
+		seen := make(map[ids.ForkID]struct{}, len(forks))
+		for _, f := range forks {
+			if err := f.goneLocked(); err != nil {
+				return nil, err
+			}
+			if _, again := seen[f.f.ID]; !again {
+				seen[f.f.ID] = struct{}{}
+				all = append(all, f.f)
+			}
+		}
+		return all, nil
+	})
+	return err
+}
+
+// DropPrefix drops the forks whose names begin with prefix: all that there are at one
+// moment, or none. It tells how many; that there are none is no error. For what is
+// refused see DropForks. It costs O(forks of the store).
+func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
+	return s.dropMany(fmt.Sprintf("drop forks %q…", prefix), opts, func() ([]*forktree.Fork, error) {
+		return s.prefixedLocked(prefix), nil
+	})
+}
+
+// DropSubtree drops f, the forks that were made from it or from snapshots of it, and
+// those made from these, and so on: all that there are at one moment, or none. It
+// tells how many. What was made from a fork that is gone is not found through it. For
+// what is refused see Store.DropForks. It costs O(forks of the store).
+func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
+	return f.s.dropMany("drop subtree", opts, func() ([]*forktree.Fork, error) {
+		if err := f.goneLocked(); err != nil {
+			return nil, err
+		}
+		return f.s.subtreeLocked(f.f), nil
+	})
+}
+
+// prefixedLocked gives the forks whose names begin with prefix, by name.
+func (s *Store) prefixedLocked(prefix string) []*forktree.Fork {
+	all := s.mu.tree.Forks()
+	return slices.DeleteFunc(all, func(f *forktree.Fork) bool { return !strings.HasPrefix(f.Name, prefix) })
+}
+
+// subtreeLocked gives root and what came of it, oldest first.
+func (s *Store) subtreeLocked(root *forktree.Fork) []*forktree.Fork {
+	all := s.mu.tree.Forks()
+	// Numbers rise, so every fork comes after what it was made from.
+	slices.SortFunc(all, func(a, b *forktree.Fork) int { return int(int64(a.ID) - int64(b.ID)) })
+	within := map[ids.ForkID]struct{}{root.ID: {}}
+	out := []*forktree.Fork{}
+	for _, f := range all {
+		if _, made := within[f.Parent]; made || f == root {
+			within[f.ID] = struct{}{}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// errOtherForks says that the room promised for a record does not fit the forks that
+// there are now.
+var errOtherForks = errors.New("the forks have changed")
+
+// dropMany drops the forks that pick gives, and tells how many. pick is called with
+// the lock held: once for the length of the record, for which room has to be made
+// without the lock, and again when the record gets its place. If the number has
+// changed in between, all begins anew.
+func (s *Store) dropMany(what string, opts []WriteOption, pick func() ([]*forktree.Fork, error)) (int, error) {
+	for {
+		count, err := s.pickCount(pick)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", what, err)
+		}
+		if count == 0 {
+			return 0, nil
+		}
+		err = s.dropPicked(what, opts, pick, count)
+		if !errors.Is(err, errOtherForks) {
+			if err == nil {
+				s.owe(count - 1)
+				s.wake()
+			} else {
+				count = 0
+			}
+			return count, err
+		}
+	}
+}
+
+func (s *Store) pickCount(pick func() ([]*forktree.Fork, error)) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return 0, ErrClosed
+	}
+	forks, err := pick()
+	if err == nil {
+		err = s.droppableLocked(forks)
+	}
+	return len(forks), err
+}
+
+func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]*forktree.Fork, error), count int) error {
+	rec := wal.DropMany{Forks: make([]ids.ForkID, count)}
+	return s.record(what, schedule.DropPlaced, true, len(rec.AppendTo(nil)), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+		forks, err := pick()
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(forks) != count {
+			return 0, nil, errOtherForks
+		}
+		if err := s.droppableLocked(forks); err != nil {
+			return 0, nil, err
+		}
+		for i, f := range forks {
+			rec.Forks[i] = f.ID
+			s.dropLocked(f)
+		}
+		return wal.KindDropMany, rec.AppendTo(nil), nil
+	})
+}
+
+func (s *Store) droppableLocked(forks []*forktree.Fork) error {
+	switch {
+	case len(forks) > MaxDropMany:
+		return fmt.Errorf("%w: %d forks at once, at most %d are allowed", ErrLimit, len(forks), MaxDropMany)
+	case len(forks) > 0 && len(forks) == s.mu.tree.ForkCount():
+		return fmt.Errorf("no fork would be left: %w", ErrProtected)
+	}
+	return nil
+}

@@ -3,7 +3,7 @@
 //
 //	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]
 //
-// The suites are fork, depth, delete, scale, and all. Each figure is one line,
+// The suites are fork, depth, delete, space, scale, and all. Each figure is one line,
 //
 //	figure<TAB>name<TAB>value<TAB>unit
 //
@@ -20,8 +20,8 @@
 //
 // Read the files in this order: main.go, figures.go, rows.go, clock.go; fork.go,
 // filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go, chain.go,
-// readcost.go; scale.go,
-// scaleidle.go, manifestrewrite.go, scalecold.go, watch.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
-// processio.go; delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go,
-// deadrows.go, manyholders.go.
+// readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go, watch.go;
+// peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go, processio.go;
+// space.go, spacekeepers.go, versions.go; delete.go, deletekeys.go, deleterange.go,
+// queue.go, coldflush.go, deadrows.go, manyholders.go.
 package main

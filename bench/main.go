@@ -29,6 +29,7 @@ var suites = []struct {
 	{"fork", forkSuite},
 	{"depth", depthSuite},
 	{"delete", deleteSuite},
+	{"space", spaceSuite},
 	{"scale", scaleSuite},
 }
 
@@ -41,7 +42,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]; suites: fork depth delete scale all")
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]; suites: fork depth delete space scale all")
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "end within a minute, on smaller data of the same shape")

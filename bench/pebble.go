@@ -192,6 +192,10 @@ func (p *pebblePeer) digest(old bool) (digest, error) {
 	if old {
 		r = p.old
 	}
+	return digestPebble(r)
+}
+
+func digestPebble(r pebble.Reader) (digest, error) {
 	it, err := r.NewIter(nil)
 	if err != nil {
 		return digest{}, err

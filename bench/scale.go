@@ -18,7 +18,7 @@ type scaleSizes struct {
 func scaleSuite(cfg config, out *figures) error {
 	n := scaleSizes{idle: 1_000_000, cold: 100_000, coldRows: 1_000_000, steps: 10_000, rows: 1_000_000}
 	if cfg.quick {
-		n = scaleSizes{idle: 100_000, cold: 4000, coldRows: 100_000, steps: 10_000, rows: 200_000}
+		n = scaleSizes{idle: 50_000, cold: 4000, coldRows: 100_000, steps: 10_000, rows: 200_000}
 	}
 	base, err := newBase(cfg, "scale-base", n.rows)
 	if err != nil {

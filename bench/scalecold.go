@@ -14,7 +14,7 @@ import (
 const coldFork = 36
 
 // coldForks makes forks of one base and writes a little to each, which is then left
-// alone, with default options. It notes memory and files while that goes on and at
+// alone. It notes memory and files while that goes on and at
 // rest, what an open takes, and what is left on disk when half of the forks, at random,
 // are dropped again.
 func coldForks(cfg config, out *figures, forks, rows int) (err error) {
@@ -27,7 +27,9 @@ func coldForks(cfg config, out *figures, forks, rows int) (err error) {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	if s, err = engine.Open(dir, nil); err != nil {
+	// A quick run gets less memory, so that its forks, too, have to be flushed.
+	o := &engine.Options{MemtableBytes: cfg.memory().memtableBytes}
+	if s, err = engine.Open(dir, o); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(), os.RemoveAll(dir)) }()
@@ -69,7 +71,7 @@ func coldForks(cfg config, out *figures, forks, rows int) (err error) {
 		return err
 	}
 	c.lap()
-	if s, err = engine.Open(dir, nil); err != nil {
+	if s, err = engine.Open(dir, o); err != nil {
 		return err
 	}
 	out.add(name+"/reopen", "s", c.lap())

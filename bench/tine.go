@@ -15,7 +15,15 @@ type tinePeer struct {
 }
 
 func openTine(dir string, m memory) (peer, error) {
-	s, err := engine.Open(dir, &engine.Options{CacheBytes: m.cacheBytes, MemtableBytes: m.memtableBytes})
+	p, err := openTineWith(dir, &engine.Options{CacheBytes: m.cacheBytes, MemtableBytes: m.memtableBytes})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func openTineWith(dir string, o *engine.Options) (*tinePeer, error) {
+	s, err := engine.Open(dir, o)
 	if err != nil {
 		return nil, err
 	}

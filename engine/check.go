@@ -139,6 +139,7 @@ func newChecker(dir string, o CheckOptions) (*checker, error) {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
 	s.tables = sstable.NewTables(s.fs, dir, sstable.NewCache(checkCacheBytes), 16)
+	s.tables.LimitReaders(s.opts.TableCacheBytes)
 	return c, nil
 }
 

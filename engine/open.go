@@ -78,6 +78,7 @@ func (s *Store) open() error {
 	}
 	s.cache = sstable.NewCache(s.opts.CacheBytes)
 	s.tables = sstable.NewTables(s.fs, s.dir, s.cache, s.opts.MaxOpenFiles)
+	s.tables.LimitReaders(s.opts.TableCacheBytes)
 	if fresh {
 		switch _, _, err := manifest.Load(s.fs, s.dir); {
 		case errors.Is(err, manifest.ErrNoStore):

@@ -24,6 +24,10 @@ type Options struct {
 	// CacheBytes is the memory for table blocks, shared by all forks. Default
 	// 256 MiB.
 	CacheBytes int64
+	// TableCacheBytes is the memory for the indexes and filters of tables, about
+	// 1.5 bytes a row, shared by all forks. A table that falls out of it is opened
+	// again when it is read, so it should hold those in use. Default 128 MiB.
+	TableCacheBytes int64
 	// MaxOpenFiles bounds the table files held open. Default 256, or half of the
 	// descriptors that the process may have if that is less.
 	MaxOpenFiles int
@@ -58,6 +62,7 @@ func (o *Options) withDefaults() Options {
 	}
 	setDefault(&out.MemtableBytes, 64<<20)
 	setDefault(&out.CacheBytes, 256<<20)
+	setDefault(&out.TableCacheBytes, 128<<20)
 	setDefault(&out.MaxOpenFiles, min(256, max(1, vfs.MaxDescriptors()/2)))
 	setDefault(&out.SegmentBytes, 16<<20)
 	setDefault(&out.TableBytes, 32<<20)

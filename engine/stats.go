@@ -53,6 +53,9 @@ type Stats struct {
 	WriteStalls            uint64 // writes that waited for memory
 	CacheHits, CacheMisses uint64
 	CacheBytes             int64
+	OpenTables             int    // of which index and filter are in memory
+	TableCacheBytes        int64  // that these take
+	TablesEvicted          uint64 // let go of to stay within Options.TableCacheBytes
 }
 
 // Stats gives the present figures. It costs O(nodes + vectors).
@@ -60,7 +63,7 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, c := s.mu.tree, &s.counter
-	cache := s.cache.Stats()
+	cache, readers := s.cache.Stats(), s.tables.ReaderStats()
 	out := Stats{
 		Forks: t.ForkCount(), Snapshots: t.SnapshotCount(), Nodes: t.NodeCount(), MemoryNodes: t.MemoryNodes(),
 		Tables: t.TableCount(), Files: t.FileCount(), OpenIterators: int(c.iterators.Load()),
@@ -72,6 +75,7 @@ func (s *Store) Stats() Stats {
 		Vectors: t.MarkCount(), VectorBytes: t.MarkBytes(), VectorsTranslated: t.Translated(), VectorsStaged: c.vectorsStaged.Load(),
 		FilesRemoved: c.filesRemoved.Load(), WriteStalls: c.stalls.Load(),
 		CacheHits: uint64(cache.Hits), CacheMisses: uint64(cache.Misses), CacheBytes: cache.Bytes,
+		OpenTables: readers.Readers, TableCacheBytes: readers.Bytes, TablesEvicted: readers.Evicted,
 	}
 	for _, tb := range t.Tables() {
 		if marked := tb.Marked(); len(marked) > 0 {

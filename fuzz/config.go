@@ -21,11 +21,11 @@ type Config struct {
 func Configs() []Config {
 	return []Config{
 		{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 64 << 10, MaxOpenFiles: 8, Schedule: rewriting(16 << 10)}},
-		{Name: "manual, one row a block, one block a table", Options: engine.Options{Manual: true, MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}},
+		{Name: "manual, one row a block, one block a table", Options: engine.Options{Manual: true, MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 1, TableCacheBytes: 1, MaxOpenFiles: 2}},
 		{Name: "manual, everything in one table, no cache", Options: engine.Options{Manual: true, SegmentBytes: 32 << 10, CacheBytes: 1, MaxOpenFiles: 1}},
 		{Name: "background, 1 KiB memtables", Options: engine.Options{MemtableBytes: 1 << 10, SegmentBytes: 8 << 10, TableBytes: 1 << 10, BlockBytes: 128, CacheBytes: 1 << 10, MaxOpenFiles: 4, Schedule: rewriting(8 << 10)}},
 		{Name: "background, 4 KiB memtables, one descriptor", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, TableBytes: 8 << 10, BlockBytes: 512, CacheBytes: 1, MaxOpenFiles: 1}},
-		{Name: "background, 2 KiB memtables, eight readers beside", Readers: 8, Options: engine.Options{MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 8 << 10, MaxOpenFiles: 4}},
+		{Name: "background, 2 KiB memtables, eight readers beside", Readers: 8, Options: engine.Options{MemtableBytes: 2 << 10, SegmentBytes: 8 << 10, TableBytes: 2 << 10, BlockBytes: 256, CacheBytes: 8 << 10, TableCacheBytes: 4 << 10, MaxOpenFiles: 4}},
 		{Name: "manual, tables of four rows", Options: engine.Options{Manual: true, MemtableBytes: 64 << 10, SegmentBytes: 64 << 10, TableBytes: 300, BlockBytes: 150, CacheBytes: 32 << 10, MaxOpenFiles: 16}},
 		{Name: "background, defaults, four readers beside", Readers: 4, Options: engine.Options{SegmentBytes: 1 << 20}},
 	}

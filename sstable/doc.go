@@ -50,7 +50,8 @@
 //	cache.go         which blocks stay in memory
 //	descriptors.go   which files stay open
 //	place.go         where a table lies, when it is moved
-//	tables.go        which tables stay open
+//	tables.go        which tables are open
+//	kept.go          for how long they stay so
 //	rows.go          every row once, without cache, filter or search
 //	whole.go         every byte once, to be copied
 //	verify.go        read everything and check it

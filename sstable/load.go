@@ -15,6 +15,7 @@ var scratch = sync.Pool{New: func() any { return new([]byte) }}
 // load gives block number from the cache or from disk. keep says whether a block
 // that was read shall be cached.
 func (r *Reader) load(number int, keep bool) (*block, error) {
+	r.use()
 	if e := r.blocks.get(number); e != nil {
 		return &e.block, nil
 	}

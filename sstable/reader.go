@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
@@ -24,6 +25,7 @@ type Reader struct {
 	index      *index
 	blocks     *tableBlocks
 	files      *descriptors
+	used       atomic.Bool // see readerRing
 }
 
 // Row is one row as it lies in memory. Value must not be changed; it stays good

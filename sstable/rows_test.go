@@ -10,14 +10,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
 )
 
 // buildTable makes table 7 in file 1 at offset.
 func buildTable(t testing.TB, rows []iterator.Row, offset uint64, opts WriterOptions) ([]byte, Meta) {
 	t.Helper()
+	return buildTableOf(t, 7, rows, offset, opts)
+}
+
+func buildTableOf(t testing.TB, id ids.TableID, rows []iterator.Row, offset uint64, opts WriterOptions) ([]byte, Meta) {
+	t.Helper()
 	var buf bytes.Buffer
-	w := NewWriter(&buf, 7, 1, offset, opts)
+	w := NewWriter(&buf, id, 1, offset, opts)
 	for _, row := range rows {
 		require.NoError(t, w.Add(row.Key, row.Kind, row.Value))
 	}

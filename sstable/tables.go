@@ -12,7 +12,8 @@ import (
 // Tables gives readers of the tables in one directory: each table is opened once
 // and shared by everybody. It is safe for concurrent use; concurrent first uses
 // of one table wait for one opening of it. A caller that reads a table often
-// holds the Reader, which saves it the lock and the map.
+// holds the Reader, which saves it the lock and the map. The readers that are kept
+// for the next caller may be bounded, see LimitReaders.
 type Tables struct {
 	files *descriptors
 	cache *Cache
@@ -20,6 +21,7 @@ type Tables struct {
 	mu struct {
 		sync.RWMutex
 		open   map[ids.TableID]*opening
+		kept   readerRing // of those whose opening has succeeded
 		closed bool
 	}
 }
@@ -27,9 +29,12 @@ type Tables struct {
 // opening is a reader, or the promise of one. r and err are set before done is
 // closed and not changed after.
 type opening struct {
+	id   ids.TableID
 	done chan struct{}
 	r    *Reader
 	err  error
+
+	next, previous *opening // in the ring; nil when not in it
 }
 
 // NewTables makes a Tables over the files in dir. It opens nothing yet.
@@ -63,10 +68,10 @@ func (t *Tables) reader(m *Meta, p *Place) (*Reader, error) {
 			if p == nil {
 				p = NewPlace(*m)
 			}
-			o = &opening{done: make(chan struct{})}
+			o = &opening{id: m.ID, done: make(chan struct{})}
 			t.mu.open[m.ID] = o
 			t.mu.Unlock()
-			t.fulfil(o, m.ID, p)
+			t.fulfil(o, p)
 		} else {
 			t.mu.Unlock()
 		}
@@ -75,6 +80,7 @@ func (t *Tables) reader(m *Meta, p *Place) (*Reader, error) {
 	if o.err != nil {
 		return nil, o.err
 	}
+	o.r.use()
 	if o.r.place == p {
 		return o.r, nil
 	}
@@ -106,42 +112,65 @@ func (t *Tables) another(open *Reader, p *Place) (*Reader, error) {
 }
 
 // fulfil opens the table and sets the outcome in o.
-func (t *Tables) fulfil(o *opening, id ids.TableID, p *Place) {
+func (t *Tables) fulfil(o *opening, p *Place) {
 	defer close(o.done)
 	r, err := openPlace(p, t.files)
+	dropBlocks(t.outcome(o, r, err))
+}
+
+// outcome sets the outcome in o and gives the blocks of the readers that are not kept.
+func (t *Tables) outcome(o *opening, r *Reader, err error) (unused []*tableBlocks) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wanted := t.mu.open[id] == o // else Forget or Close came in between
+	wanted := t.mu.open[o.id] == o // else Forget or Close came in between
 	if err != nil {
 		o.err = err
 		if wanted {
-			delete(t.mu.open, id)
+			delete(t.mu.open, o.id)
 		}
-		return
+		return nil
 	}
-	r.blocks = t.cache.newTableBlocks(id, len(r.index.entries))
-	if !wanted {
-		r.blocks.drop()
-	}
+	r.blocks = t.cache.newTableBlocks(o.id, len(r.index.entries))
 	o.r = r
+	if !wanted {
+		return []*tableBlocks{r.blocks}
+	}
+	t.mu.kept.insert(o)
+	return t.evictLocked(o)
 }
 
 // Forget drops the reader of table m, and its blocks from the cache. Readers and
 // iterators that are held keep working, uncached, as long as the file can be opened.
 func (t *Tables) Forget(m *Meta) {
-	t.mu.Lock()
-	o := t.mu.open[m.ID]
-	delete(t.mu.open, m.ID)
-	unused := o != nil && o.opened()
-	t.mu.Unlock()
-	if unused {
-		o.r.blocks.drop()
-	}
+	dropBlocks(t.forget(m.ID))
 }
 
-// opened tells whether the opening has succeeded. The caller holds Tables.mu, so
-// an opening in flight has yet to ask whether it is still wanted.
-func (o *opening) opened() bool { return o.r != nil }
+func (t *Tables) forget(id ids.TableID) []*tableBlocks {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.mu.open[id]
+	if o == nil {
+		return nil
+	}
+	return t.letGoLocked(o)
+}
+
+// letGoLocked takes a reader, or the promise of one, out of what is kept, and gives
+// its blocks, if it has any. An opening in flight will ask whether it is still wanted.
+func (t *Tables) letGoLocked(o *opening) []*tableBlocks {
+	delete(t.mu.open, o.id)
+	if o.r == nil {
+		return nil
+	}
+	t.mu.kept.remove(o)
+	return []*tableBlocks{o.r.blocks}
+}
+
+func dropBlocks(unused []*tableBlocks) {
+	for _, b := range unused {
+		b.drop()
+	}
+}
 
 // ForgetFile closes the descriptor of a file, waiting for reads in flight. Call
 // it before the file is unlinked, when nothing reads from it any more.
@@ -154,14 +183,9 @@ func (t *Tables) Close() error {
 	t.mu.closed = true
 	var unused []*tableBlocks
 	for _, o := range t.mu.open {
-		if o.opened() {
-			unused = append(unused, o.r.blocks)
-		}
+		unused = append(unused, t.letGoLocked(o)...)
 	}
-	t.mu.open = nil
 	t.mu.Unlock()
-	for _, b := range unused {
-		b.drop()
-	}
+	dropBlocks(unused)
 	return t.files.close()
 }

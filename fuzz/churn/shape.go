@@ -49,7 +49,7 @@ var shapes = []shape{
 // many forks in one.
 var configs = []fuzz.Config{
 	{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 64 << 10, MaxOpenFiles: 8}},
-	{Name: "background, 4 KiB memtables", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 16 << 10, MaxOpenFiles: 4}},
+	{Name: "background, 4 KiB memtables", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 16 << 10, TableCacheBytes: 8 << 10, MaxOpenFiles: 4}},
 	{Name: "manual, one row a block, four a table", Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 16 << 10, TableBytes: 400, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}},
 	{Name: "background, 32 KiB memtables", Options: engine.Options{MemtableBytes: 32 << 10, SegmentBytes: 64 << 10, TableBytes: 64 << 10, BlockBytes: 1 << 10, CacheBytes: 256 << 10, MaxOpenFiles: 16}},
 }

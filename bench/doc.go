@@ -1,7 +1,7 @@
 // Command bench measures the store. It is a module of its own, so that what it
 // compares with never reaches people who embed the engine.
 //
-//	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]
+//	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE]
 //
 // The suites are fork, depth, delete, space, scale, and all. Each figure is one line,
 //
@@ -18,10 +18,10 @@
 // A case that is run on both stores is written once, against the interface peer, and
 // the stores take turns: one is closed while the other runs (contest.go).
 //
-// Read the files in this order: main.go, figures.go, rows.go, clock.go; fork.go,
-// filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go, chain.go,
-// readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go, watch.go;
-// peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go, processio.go;
-// space.go, spacekeepers.go, versions.go; delete.go, deletekeys.go, deleterange.go,
-// queue.go, coldflush.go, deadrows.go, manyholders.go.
+// Read the files in this order: main.go, profiles.go, figures.go, rows.go, clock.go;
+// fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
+// chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
+// watch.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
+// processio.go; space.go, spacekeepers.go, versions.go; delete.go, deletekeys.go,
+// deleterange.go, queue.go, coldflush.go, deadrows.go, manyholders.go.
 package main

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,37 +30,33 @@ func forkDrops(out *figures, b bed, forks, round int) error {
 	if full.Nodes < before.Nodes+forks || full.MemoryNodes > 0 {
 		return fmt.Errorf("%d forks with a row each have %d nodes, %d of them in memory", forks, full.Nodes-before.Nodes, full.MemoryNodes)
 	}
-	idle := make(chan error, 1)
-	time.AfterFunc(time.Second, func() { idle <- nil })
-	if err := writeUntil(writer, idle, out, name+"/write-before"); err != nil {
-		return err
-	}
-
+	const idle, beside, dropping, reclaiming = "before", "beside-a-busy-core", "during-drops", "during-reclaim"
+	w := startWriter(writer, idle, beside, dropping, reclaiming)
+	w.calm(idle, beside)
+	w.enter(dropping)
 	took := make([]float64, 0, forks)
-	done := make(chan error, 1)
-	reclaimed := make(chan float64, 1)
-	go func() {
-		begun := startClock()
-		for _, f := range made {
-			c := startClock()
-			err := f.Drop(engine.NoSync)
-			took = append(took, c.lap()*1e6)
-			if err != nil {
-				done <- err
-				return
-			}
+	begun := startClock()
+	for _, f := range made {
+		c := startClock()
+		err = f.Drop(engine.NoSync)
+		took = append(took, c.lap()*1e6)
+		if err != nil {
+			break
 		}
-		err := untilNodes(b.store, before.Nodes+writerNodes)
-		reclaimed <- begun.lap()
-		done <- err
-	}()
-	if err := writeUntil(writer, done, out, name+"/write-meanwhile"); err != nil {
+	}
+	w.enter(reclaiming)
+	if err == nil {
+		err = untilNodes(b.store, before.Nodes+writerNodes)
+	}
+	reclaimed := begun.lap()
+	time.Sleep(10 * time.Millisecond) // so that there is a write at all
+	if err := errors.Join(err, w.stop(out, name)); err != nil {
 		return err
 	}
 	slices.Sort(took)
 	out.add(name+"/nosync/p50", "us", percentile(took, 50))
 	out.add(name+"/nosync/p99", "us", percentile(took, 99))
-	out.add(name+"/reclaimed", "forks/s", float64(forks)/<-reclaimed)
+	out.add(name+"/reclaimed", "forks/s", float64(forks)/reclaimed)
 	if err := writer.Drop(engine.NoSync); err != nil {
 		return err
 	}

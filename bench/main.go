@@ -1,11 +1,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/pprof"
 	"slices"
 )
 
@@ -40,15 +40,16 @@ func main() {
 	}
 }
 
-func run(args []string) error {
+func run(args []string) (err error) {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE]; suites: fork depth delete space scale all")
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE]; suites: fork depth delete space scale all")
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "end within a minute, on smaller data of the same shape")
 	rounds := flags.Int("rounds", 0, "interleaved rounds; figures are medians over them (default 5, and 3 with -quick)")
 	jsonFile := flags.String("json", "", "also write the figures to this file")
-	profile := flags.String("cpuprofile", "", "write a CPU profile of the run to this file")
+	cpu := flags.String("cpuprofile", "", "write a CPU profile of the run to this file")
+	mutex := flags.String("mutexprofile", "", "write a profile of contended locks to this file")
 	dir := flags.String("dir", "", "directory for the stores (default: a temporary one)")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -68,17 +69,11 @@ func run(args []string) error {
 	defer os.RemoveAll(base)
 	fmt.Printf("# %s %s/%s, %d cores, rounds %d, quick %v\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *rounds, *quick)
 
-	if *profile != "" {
-		f, err := os.Create(*profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := startProfiles(*cpu, *mutex)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
 
 	out := &figures{}
 	known := false

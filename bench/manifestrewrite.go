@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,62 +23,21 @@ func writeDuringRewrite(dir string, s *engine.Store, out *figures, name string, 
 	if err != nil {
 		return err
 	}
-	calm := make(chan error, 1)
-	time.AfterFunc(time.Second, func() { calm <- nil })
-	if err := writeUntil(w, calm, out, name+"/write-before-the-rewrite"); err != nil {
-		return err
-	}
-
-	r := rewriteWatch{dir: dir}
-	writes := pacedWriter{f: w, counts: &r.running}
+	const before, beside, during = "before-the-rewrite", "beside-a-busy-core", "during-the-rewrite"
+	writes := startWriter(w, before, beside, during)
+	writes.calm(before, beside)
+	r := rewriteWatch{dir: dir, begin: func() { writes.enter(during) }, end: func() { writes.enter("") }}
 	var stop atomic.Bool
-	var wg sync.WaitGroup
-	var watchErr, writeErr error
-	wg.Go(func() { watchErr = r.watch(&stop) })
-	wg.Go(func() { writeErr = writes.run(&stop) })
+	watched := make(chan error, 1)
+	go func() { watched <- r.watch(&stop) }()
 	err = provokeRewrite(s, main, forks, &r)
 	stop.Store(true)
-	wg.Wait()
-	if err := errors.Join(err, watchErr, writeErr); err != nil {
+	if err := errors.Join(err, <-watched, writes.stop(out, name)); err != nil {
 		return err
 	}
-	if len(writes.took) == 0 {
-		return errors.New("nothing was written while the manifest was rewritten")
-	}
-	slices.Sort(writes.took)
 	out.add(name+"/rewrite", "s", r.took.Seconds())
-	for _, p := range []int{50, 99} {
-		out.add(fmt.Sprintf("%s/write-during-the-rewrite/p%d", name, p), "us", percentile(writes.took, p)*1e6)
-	}
-	out.add(name+"/write-during-the-rewrite/worst", "us", writes.took[len(writes.took)-1]*1e6)
-	progress("%s: a rewrite took %.2f s, %d writes meanwhile", name, r.took.Seconds(), len(writes.took))
+	progress("%s: a rewrite took %.2f s, %d writes meanwhile", name, r.took.Seconds(), len(writes.took[2]))
 	return w.Drop(engine.NoSync)
-}
-
-// pacedWriter writes a row every half millisecond.
-type pacedWriter struct {
-	f      *engine.Fork
-	counts *atomic.Bool
-	took   []float64 // seconds of the writes that began or ended while counts was true
-}
-
-func (w *pacedWriter) run(stop *atomic.Bool) error {
-	var k, v []byte
-	tick := time.NewTicker(500 * time.Microsecond)
-	defer tick.Stop()
-	for i := 0; !stop.Load(); i++ {
-		<-tick.C
-		k, v = key(k, i%1000), value(v, i, "writer")
-		counts := w.counts.Load()
-		c := startClock()
-		if err := w.f.Set(k, v, engine.NoSync); err != nil {
-			return err
-		}
-		if seconds := c.lap(); counts || w.counts.Load() {
-			w.took = append(w.took, seconds)
-		}
-	}
-	return nil
 }
 
 // provokeRewrite drops forks and makes them again, all in turn, and sees to it that
@@ -112,27 +69,31 @@ func provokeRewrite(s *engine.Store, main *engine.Fork, forks int, r *rewriteWat
 
 // rewriteWatch sees when the manifest is being rewritten.
 type rewriteWatch struct {
-	dir            string
-	running, ended atomic.Bool   // a rewrite; the last of them is over
-	took           time.Duration // of all rewrites
+	dir        string
+	begin, end func()        // called at a rewrite's
+	ended      atomic.Bool   // one rewrite, and no other is running
+	took       time.Duration // of all rewrites; good after watch
 }
 
 // watch looks at the directory every millisecond.
 func (r *rewriteWatch) watch(stop *atomic.Bool) error {
+	running := false
 	begun := time.Now()
 	for !stop.Load() {
 		n, err := manifests(r.dir)
 		if err != nil {
 			return err
 		}
-		if running := n > 1; running != r.running.Load() {
-			if running {
+		if now := n > 1; now != running {
+			running = now
+			if now {
 				begun = time.Now()
+				r.begin()
 			} else {
+				r.end()
 				r.took += time.Since(begun)
 			}
-			r.running.Store(running)
-			r.ended.Store(!running)
+			r.ended.Store(!now)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/tinedb/tine/engine"
 )
@@ -61,18 +60,17 @@ func holdersOn(s *engine.Store, out *figures, name string, rows, holders int) er
 	if err != nil {
 		return err
 	}
-	idle := make(chan error, 1)
-	time.AfterFunc(2*time.Second, func() { idle <- nil })
-	if err := writeUntil(w, idle, out, name+"/write-before-the-swap"); err != nil {
-		return err
-	}
-	merged := make(chan error, 1)
+	const calm, beside, during = "before-the-swap", "beside-a-busy-core", "during-the-swap"
+	writes := startWriter(w, calm, beside, during)
+	writes.calm(calm, beside)
+	writes.enter(during)
 	clock.lap()
-	go func() { merged <- s.Compact() }()
-	if err := writeUntil(w, merged, out, name+"/write-during-the-swap"); err != nil {
+	err = s.Compact()
+	took := clock.lap()
+	if err := errors.Join(err, writes.stop(out, name)); err != nil {
 		return err
 	}
-	out.add(name+"/swap", "s", clock.lap())
+	out.add(name+"/swap", "s", took)
 	after := s.Stats()
 	if translated := after.VectorsTranslated - before.VectorsTranslated; translated < uint64(holders) {
 		return fmt.Errorf("of %d vectors %d were carried over", holders, translated)

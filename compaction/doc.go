@@ -10,7 +10,8 @@
 //  1. The engine walks the entered nodes from the root outwards, describes the
 //     path of each as a list of Items, and asks Pick for a Plan.
 //  2. It claims the nodes from Plan.First to Plan.Last.
-//  3. Merge copies the live rows of their runs, one row a key, into an Output,
+//  3. Split says which tables have to be read; the others are taken over. Merge
+//     copies the live rows of those that are read, one row a key, into an Output,
 //     which cuts them into tables and packs the tables into files. A remap learns
 //     which row went where, for the marks that others hold on the old tables. A
 //     consolidation is done in memory, by the engine. A plan whose reason is "empty"
@@ -25,6 +26,6 @@
 // Read the files in this order: item.go (what the picker sees and says),
 // policy.go, pick.go (the rules and their order), segment.go (rules between
 // branch points), readbound.go (rules across them), dead.go (rules about dead
-// rows), merge.go (the loop), tally.go (its check), runiter.go, trace.go (where each
+// rows), split.go (what a merge reads), merge.go (the loop), tally.go (its check), runiter.go, trace.go (where each
 // row went), output.go, outputfile.go.
 package compaction

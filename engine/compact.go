@@ -50,7 +50,7 @@ func (s *Store) entries() []*forktree.Node {
 }
 
 // plan asks the picker about the path from n and claims what it chose. For a
-// rewrite because of dead rows it gives the tables to be rewritten.
+// rewrite it gives the tables to be rewritten.
 func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim, []rotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,8 +69,11 @@ func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compa
 		return plan, nil, nil
 	}
 	var tables []rotten
-	if plan.Kind == compaction.KindRewrite && plan.Reason == compaction.ReasonDead {
+	switch {
+	case plan.Kind == compaction.KindRewrite && plan.Reason == compaction.ReasonDead:
 		tables = dead[plan.First]
+	case plan.Kind == compaction.KindRewrite:
+		tables = inSparseFiles(nodes[plan.First])
 	}
 	return plan, s.claimLocked(nodes[plan.First : plan.Last+1]), tables
 }
@@ -94,32 +97,47 @@ func (s *Store) execute(plan compaction.Plan, c *forktree.Claim, tables []rotten
 	case plan.Kind == compaction.KindConsolidate:
 		return s.consolidate(c)
 	case plan.Reason == compaction.ReasonEmpty:
-		return s.join(c)
-	case plan.Reason == compaction.ReasonDead && plan.Kind == compaction.KindRewrite:
+		return s.join(c, onlyRun(c))
+	case plan.Kind == compaction.KindRewrite:
 		w = s.rewriting(c, tables)
 	default:
-		w = s.merging(c)
+		w = s.merging(c, wasteful)
 	}
 	w.reason = plan.Reason
 	return s.merge(c, w, stop)
 }
 
-// join swaps the only run of the range that has tables, if any has, in at its
-// newest node as it is: nothing is read or written but the manifest.
-func (s *Store) join(c *forktree.Claim) error {
-	s.opts.Schedule.Reach(schedule.MergePicked)
-	run := c.Swap.Run
+// onlyRun gives the tables of the one run of the range that has any.
+func onlyRun(c *forktree.Claim) (tables []*forktree.Table) {
 	for _, n := range c.Range {
 		if len(n.Run.Tables) > 0 {
-			run = n.Run
+			tables = n.Run.Tables
 		}
 	}
+	return tables
+}
+
+// join swaps a run of the range's tables in at its newest node: nothing is read or
+// written but the manifest.
+func (s *Store) join(c *forktree.Claim, tables []*forktree.Table) error {
+	s.opts.Schedule.Reach(schedule.MergePicked)
 	return s.install([]*forktree.Claim{c}, schedule.MergePlaced, func() {
 		if c.Wanted() {
-			s.mu.tree.Install(s.mu.tree.Replace(c, run, nil, nil), nil)
+			s.mu.tree.Install(s.mu.tree.Replace(c, s.runOfLocked(c, tables), nil, nil), nil)
 			s.counter.joins.Add(1)
 		}
 	})
+}
+
+// runOfLocked gives a run of the tables: that of a node of the range if it has just
+// these, so that the nodes go on to share it.
+func (s *Store) runOfLocked(c *forktree.Claim, tables []*forktree.Table) *forktree.Run {
+	for _, n := range c.Range {
+		if slices.Equal(n.Run.Tables, tables) {
+			return n.Run
+		}
+	}
+	return s.mu.tree.RunOf(tables)
 }
 
 // consolidate swaps one memtable in for those of the range.

@@ -260,7 +260,7 @@ func TestTablesThatAreMergedAwayStayForTheJobThatResolvesDeletes(t *testing.T) {
 			upper := m.top(MainFork)
 			require.EqualValues(m, 1, upper.Run.Tombstones())
 			c := m.claim(upper, upper)
-			w := m.s.merging(c)
+			w := m.s.merging(c, everything)
 			merge()
 			require.NoError(m, m.s.merge(c, w, m.s.stopped))
 			require.Zero(m, upper.Run.Rows())

@@ -126,10 +126,13 @@ func (m *marking) claim(newest, oldest *forktree.Node) *forktree.Claim {
 	return c
 }
 
+// everything makes a merge read all tables, also those that it could take over.
+func everything(*forktree.Table, *deadRows) bool { return true }
+
 // merge merges the runs from the newest to the oldest node.
 func (m *marking) merge(newest, oldest *forktree.Node) {
 	c := m.claim(newest, oldest)
-	require.NoError(m, m.s.merge(c, m.s.merging(c), m.s.stopped))
+	require.NoError(m, m.s.merge(c, m.s.merging(c, everything), m.s.stopped))
 }
 
 // rewrite writes some tables of a node again, without what the node marks there.
@@ -148,7 +151,7 @@ func (m *marking) rewrite(n *forktree.Node, tables ...*forktree.Table) {
 // over as the engine does before the swap.
 func (m *marking) mergeBySteps(newest, oldest *forktree.Node, staged func()) {
 	c := m.claim(newest, oldest)
-	w := m.s.merging(c)
+	w := m.s.merging(c, everything)
 	out, err := m.s.newOutput()
 	require.NoError(m, err)
 	res, err := m.s.mergeParts(w, out, m.s.stopped)
@@ -285,5 +288,6 @@ func (m *marking) sound() {
 
 // join swaps the only run of the range in at its newest node.
 func (m *marking) join(newest, oldest *forktree.Node) {
-	require.NoError(m, m.s.join(m.claim(newest, oldest)))
+	c := m.claim(newest, oldest)
+	require.NoError(m, m.s.join(c, onlyRun(c)))
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tinedb/tine/compaction"
@@ -23,6 +24,16 @@ type work struct {
 	reason   string // of the plan
 }
 
+// kept gives the tables that are taken over.
+func (w *work) kept() (tables []*forktree.Table) {
+	for _, p := range w.parts {
+		if p.kept != nil {
+			tables = append(tables, p.kept)
+		}
+	}
+	return tables
+}
+
 // part is a piece of the new run: a table that is taken over, or what becomes of
 // some runs.
 type part struct {
@@ -36,23 +47,66 @@ type deadRun struct {
 	dead map[*forktree.Table]*deadRows
 }
 
-// merging reads all of the range's runs.
-func (s *Store) merging(c *forktree.Claim) *work {
+// merging makes one run of those of the range. It reads the tables that overlap each
+// other and takes over the others, among them the greater part of a large run under a
+// small one. must tells which it reads in any case.
+func (s *Store) merging(c *forktree.Claim, must func(*forktree.Table, *deadRows) bool) *work {
+	w, runs := s.claimedRuns(c)
+	spans := make([][]compaction.Span, len(runs))
+	for i, l := range runs {
+		spans[i] = make([]compaction.Span, len(l.run.Tables))
+		for j, t := range l.run.Tables {
+			spans[i][j] = compaction.Span{
+				Smallest: t.Meta.Smallest, Largest: t.Meta.Largest, Bytes: t.Meta.Length, Must: must(t, l.dead[t]),
+			}
+		}
+	}
+	for _, p := range compaction.Split(spans, s.smallTable()) {
+		if p.Kept {
+			at := p.Tables[0]
+			w.parts = append(w.parts, part{kept: runs[at.Run].run.Tables[at.Table]})
+			continue
+		}
+		read := make([]deadRun, len(runs))
+		for _, at := range p.Tables {
+			t := runs[at.Run].run.Tables[at.Table]
+			if read[at.Run].run == nil {
+				read[at.Run] = deadRun{run: &forktree.Run{}, dead: runs[at.Run].dead}
+			}
+			read[at.Run].run.Tables = append(read[at.Run].run.Tables, t)
+			w.consumed = append(w.consumed, t)
+		}
+		read = slices.DeleteFunc(read, func(l deadRun) bool { return l.run == nil })
+		w.parts = append(w.parts, part{runs: read})
+	}
+	return w
+}
+
+// claimedRuns gives the runs of a claimed range, newest first, and what nodes of the
+// range mark dead in them.
+func (s *Store) claimedRuns(c *forktree.Claim) (w *work, runs []deadRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.workLocked(c)
-	var p part
 	var dead deadOnPath
 	for _, n := range c.Range {
 		dead.add(n)
 		if len(n.Run.Tables) > 0 {
-			p.runs = append(p.runs, deadRun{run: n.Run, dead: dead.of(n.Run)})
-			w.consumed = append(w.consumed, n.Run.Tables...)
+			runs = append(runs, deadRun{run: n.Run, dead: dead.of(n.Run)})
 		}
 	}
-	w.parts = []part{p}
-	return w
+	return s.workLocked(c), runs
 }
+
+// wasteful tells whether a table is to be written again although nothing overlaps it:
+// it has many rows that can be left out, or that may be gone when they are looked at.
+func wasteful(t *forktree.Table, dead *deadRows) bool {
+	p := compaction.DefaultPolicy()
+	return dead != nil && float64(dead.bound) >= p.MaxDeadRatio*float64(dead.rows) ||
+		t.Meta.Tombstones > 0 && float64(t.Meta.Tombstones) >= p.MaxTombstoneRatio*float64(t.Meta.Rows)
+}
+
+// smallTable is the size under which a table is too small to stay beside another.
+func (s *Store) smallTable() uint64 { return uint64(s.opts.TableBytes) / 4 }
 
 // rewriting reads some tables of the range's only run, neighbours as one, and keeps
 // the others. A table of which nothing is alive is not even opened.
@@ -95,6 +149,10 @@ type merged struct {
 // merge swaps a new run in for those of the range. See flushJob for the order in
 // which things become durable.
 func (s *Store) merge(c *forktree.Claim, w *work, stop func() error) error {
+	if len(w.consumed) == 0 {
+		w.below.releaseQuietly()
+		return s.join(c, w.kept())
+	}
 	s.opts.Schedule.Reach(schedule.MergePicked)
 	out, err := s.newOutput()
 	if err != nil {

@@ -2,6 +2,7 @@ package forktree
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
@@ -268,12 +269,8 @@ func (t *Tree) SetFileBytes(num ids.FileNum, n uint64) {
 }
 
 // Sparse tells whether less than half of some file that the run has tables in
-// is still held by nodes, so that rewriting the run gives space back.
-func (r *Run) Sparse() bool {
-	for _, tb := range r.Tables {
-		if tb.file.liveBytes*2 < tb.file.allBytes {
-			return true
-		}
-	}
-	return false
-}
+// is still held by nodes, so that rewriting these gives space back.
+func (r *Run) Sparse() bool { return slices.ContainsFunc(r.Tables, (*Table).Sparse) }
+
+// Sparse tells whether less than half of the table's file is still held by nodes.
+func (tb *Table) Sparse() bool { return tb.file.liveBytes*2 < tb.file.allBytes }

@@ -15,7 +15,8 @@ import (
 type Iterator struct {
 	s    *Store
 	v    *view
-	it   iterator.Iterator
+	rows *iterator.Live
+	row  iterator.Row // that it stands on
 	err  error
 	done bool
 
@@ -34,7 +35,9 @@ func (r *viewer) NewIter(rng Range) (*Iterator, error) {
 	r.s.opts.Schedule.Reach(schedule.IteratorOpening)
 	at := ids.LSN(r.s.visible.Load())
 	r.s.counter.iterators.Add(1)
-	return &Iterator{s: r.s, v: v, it: iterator.NewLive(v.rows(at, rng), r.newSkipper(v, at, rng))}, nil
+	it := &Iterator{s: r.s, v: v, rows: iterator.NewLive(v.rows(at, rng), r.newSkipper(v, at, rng))}
+	it.rows.Into(&it.row)
+	return it, nil
 }
 
 // rows merges the layers within a range, tombstones included. What a row need
@@ -63,31 +66,36 @@ func (it *Iterator) usable() bool {
 	return true
 }
 
+// moved finishes a move.
 func (it *Iterator) moved(ok bool) bool {
 	if !ok {
-		if err := it.it.Error(); err != nil && it.err == nil {
-			it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
-		}
+		it.fail(it.rows.Error())
 	}
 	return ok
 }
 
+func (it *Iterator) fail(err error) {
+	if err != nil && it.err == nil {
+		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
+	}
+}
+
 // First moves to the first row of the range.
-func (it *Iterator) First() bool { return it.usable() && it.moved(it.it.First()) }
+func (it *Iterator) First() bool { return it.usable() && it.moved(it.rows.First()) }
 
 // Last moves to the last row of the range.
-func (it *Iterator) Last() bool { return it.usable() && it.moved(it.it.Last()) }
+func (it *Iterator) Last() bool { return it.usable() && it.moved(it.rows.Last()) }
 
 // SeekGE moves to the first row whose key is at or after key, which may be what
 // Key returned.
 func (it *Iterator) SeekGE(key []byte) bool {
-	return it.usable() && it.moved(it.it.SeekGE(it.own(key)))
+	return it.usable() && it.moved(it.rows.SeekGE(it.own(key)))
 }
 
 // SeekLT moves to the last row whose key is before key, which may be what Key
 // returned.
 func (it *Iterator) SeekLT(key []byte) bool {
-	return it.usable() && it.moved(it.it.SeekLT(it.own(key)))
+	return it.usable() && it.moved(it.rows.SeekLT(it.own(key)))
 }
 
 // own copies a key, because the iterators below move while they look at it.
@@ -98,25 +106,19 @@ func (it *Iterator) own(key []byte) []byte {
 
 // Next moves to the next row. On an iterator that is not on a row it does
 // nothing.
-func (it *Iterator) Next() bool { return it.usable() && it.moved(it.it.Next()) }
+func (it *Iterator) Next() bool { return it.usable() && it.moved(it.rows.Next()) }
 
 // Prev moves to the row before.
-func (it *Iterator) Prev() bool { return it.usable() && it.moved(it.it.Prev()) }
+func (it *Iterator) Prev() bool { return it.usable() && it.moved(it.rows.Prev()) }
 
 // Valid tells whether the iterator is on a row.
-func (it *Iterator) Valid() bool { return it.err == nil && !it.done && it.it.Valid() }
+func (it *Iterator) Valid() bool { return it.err == nil && !it.done && it.rows.Valid() }
 
 // Key is the row's key, good until the next move.
-func (it *Iterator) Key() []byte { return it.it.Key() }
+func (it *Iterator) Key() []byte { return it.row.Key }
 
 // Value is the row's value, good until the next move.
-func (it *Iterator) Value() []byte {
-	v := it.it.Value()
-	if err := it.it.Error(); err != nil && it.err == nil {
-		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
-	}
-	return v
-}
+func (it *Iterator) Value() []byte { return it.row.Value }
 
 // Error is what ended the iteration early, nil if nothing did.
 func (it *Iterator) Error() error { return it.err }
@@ -128,9 +130,7 @@ func (it *Iterator) Close() error {
 		return it.err
 	}
 	it.done = true
-	if err := it.it.Close(); err != nil && it.err == nil {
-		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
-	}
+	it.fail(it.rows.Close())
 	it.s.counter.iterators.Add(-1)
 	it.s.opts.Schedule.Reach(schedule.IteratorClosing)
 	it.v.release()

@@ -12,9 +12,26 @@ import (
 
 // conforming gives a fork's iterator the internal shape, so that the suite of all
 // iterators runs on it.
-type conforming struct{ *engine.Iterator }
+type conforming struct {
+	*engine.Iterator
+	row *iterator.Row
+}
 
-func (conforming) Kind() iterator.Kind { return iterator.Set }
+func (c *conforming) Kind() iterator.Kind    { return iterator.Set }
+func (c *conforming) Into(row *iterator.Row) { c.row = row }
+func (c *conforming) First() bool            { return c.moved(c.Iterator.First()) }
+func (c *conforming) Last() bool             { return c.moved(c.Iterator.Last()) }
+func (c *conforming) SeekGE(key []byte) bool { return c.moved(c.Iterator.SeekGE(key)) }
+func (c *conforming) SeekLT(key []byte) bool { return c.moved(c.Iterator.SeekLT(key)) }
+func (c *conforming) Next() bool             { return c.moved(c.Iterator.Next()) }
+func (c *conforming) Prev() bool             { return c.moved(c.Iterator.Prev()) }
+
+func (c *conforming) moved(ok bool) bool {
+	if ok && c.row != nil {
+		*c.row = iterator.Row{Key: c.Key(), Kind: iterator.Set, Value: c.Value()}
+	}
+	return ok
+}
 
 // The rows of a fork are spread over every kind of layer: tables of the base,
 // tables of its own, frozen memory, and its own memtable, with deleted rows between
@@ -64,13 +81,13 @@ func TestForkIteratorsConform(t *testing.T) {
 	itertest.Run(t, rows, func() iterator.Iterator {
 		it, err := f.NewIter(engine.Range{})
 		require.NoError(t, err)
-		return conforming{it}
+		return &conforming{Iterator: it}
 	})
 	lo, hi := len(rows)/4, 3*len(rows)/4
 	itertest.Run(t, rows[lo:hi], func() iterator.Iterator {
 		it, err := f.NewIter(engine.Range{Lower: rows[lo].Key, Upper: rows[hi].Key})
 		require.NoError(t, err)
-		return conforming{it}
+		return &conforming{Iterator: it}
 	})
 }
 

@@ -28,6 +28,9 @@ type Iter struct {
 	start, stop int    // in block
 	key         []byte
 	prefix      int // bytes of key that are block's prefix
+
+	into *iterator.Row // where it leaves its rows
+	own  iterator.Row
 }
 
 var _ iterator.Iterator = (*Iter)(nil)
@@ -43,7 +46,9 @@ func (r *Reader) NewUncachedIter(dead *Dead) *Iter { return r.newIter(dead, fals
 
 func (r *Reader) newIter(dead *Dead, keep bool) *Iter {
 	r.checkDead(dead)
-	return &Iter{r: r, dead: dead, keep: keep}
+	it := &Iter{r: r, dead: dead, keep: keep}
+	it.into = &it.own
+	return it
 }
 
 // First moves to the first row.
@@ -104,7 +109,7 @@ func (it *Iter) Next() bool {
 	}
 	if it.row+1 < it.stop {
 		it.row++
-		it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
+		it.show()
 		return true
 	}
 	if it.dead != nil {
@@ -120,7 +125,7 @@ func (it *Iter) Prev() bool {
 	}
 	if it.row > it.start {
 		it.row--
-		it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
+		it.show()
 		return true
 	}
 	if it.dead != nil {
@@ -138,7 +143,7 @@ func (it *Iter) nextLive() bool {
 	}
 	it.row = int(live - base)
 	it.start, it.stop = it.row, int(it.dead.nextDead(live+1, base+uint64(it.block.rows))-base)
-	it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
+	it.show()
 	return true
 }
 
@@ -154,7 +159,7 @@ func (it *Iter) previousLive() bool {
 	}
 	it.row = int(live - base)
 	it.start, it.stop = int(it.dead.liveFrom(live, base)-base), it.row+1
-	it.key = it.block.appendSuffix(it.key[:it.prefix], it.row)
+	it.show()
 	return true
 }
 
@@ -236,8 +241,8 @@ func (it *Iter) enter(number int) bool {
 func (it *Iter) stand(row int) bool {
 	it.key = append(it.key[:0], it.block.prefix()...)
 	it.prefix = len(it.key)
-	it.key = it.block.appendSuffix(it.key, row)
 	it.row, it.valid = row, true
+	it.show()
 	if it.dead == nil {
 		it.start, it.stop = 0, it.block.rows
 	} else {
@@ -246,17 +251,27 @@ func (it *Iter) stand(row int) bool {
 	return true
 }
 
+// show leaves the current row where it is expected.
+func (it *Iter) show() {
+	b, row := it.block, it.row
+	it.key = b.appendSuffix(it.key[:it.prefix], row)
+	it.into.Key, it.into.Kind, it.into.Value = it.key, b.kind(row), b.value(row)
+}
+
+// Into makes moves leave the row in *row.
+func (it *Iter) Into(row *iterator.Row) { it.into = row }
+
 // Valid tells whether the iterator stands on a row.
 func (it *Iter) Valid() bool { return it.valid }
 
 // Key gives the current row's key. It is good until the next positioning call.
-func (it *Iter) Key() []byte { return it.key }
+func (it *Iter) Key() []byte { return it.into.Key }
 
 // Kind gives the current row's kind.
-func (it *Iter) Kind() iterator.Kind { return it.block.kind(it.row) }
+func (it *Iter) Kind() iterator.Kind { return it.into.Kind }
 
 // Value gives the current row's value, which must not be changed.
-func (it *Iter) Value() []byte { return it.block.value(it.row) }
+func (it *Iter) Value() []byte { return it.into.Value }
 
 // Ordinal gives the number of the current row in its table, from 0. It costs
 // nothing: the index knows the ordinal of each block's first row.
@@ -270,6 +285,6 @@ func (it *Iter) Error() error { return it.err }
 // Close lets go of the iterator's memory and gives the sticky error.
 func (it *Iter) Close() error {
 	it.done, it.valid = true, false
-	it.block, it.key = nil, nil
+	it.block, it.key, it.own = nil, nil, iterator.Row{}
 	return it.err
 }

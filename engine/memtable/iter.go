@@ -27,6 +27,7 @@ type iter struct {
 	slot   int // in refs; the current row iff valid
 	row    entry
 	valid  bool
+	into   *iterator.Row // where it leaves its rows; nil if nobody asked for them
 
 	warmLo, warmHi int  // entries of refs[warmLo:warmHi] are in the processor's cache
 	touched        byte // keeps the compiler from dropping the loads that warm
@@ -91,6 +92,16 @@ func (it *iter) Prev() bool {
 	return it.backward()
 }
 
+// Into makes moves leave the row in *row.
+func (it *iter) Into(row *iterator.Row) { it.into = row }
+
+// show leaves the current row where it is expected.
+func (it *iter) show() {
+	if it.into != nil {
+		it.into.Key, it.into.Kind, it.into.Value = it.row.key, it.row.kind, it.row.value
+	}
+}
+
 func (it *iter) Valid() bool         { return it.valid }
 func (it *iter) Key() []byte         { return it.row.key }
 func (it *iter) Kind() iterator.Kind { return it.row.kind }
@@ -112,6 +123,7 @@ func (it *iter) forward() bool {
 				it.warm(it.slot, it.warmHi)
 			}
 			if it.row, it.valid = it.m.version(it.chunks, it.refs[it.slot], it.at); it.valid {
+				it.show()
 				return true
 			}
 		}
@@ -131,6 +143,7 @@ func (it *iter) backward() bool {
 				it.warm(it.warmLo, it.slot+1)
 			}
 			if it.row, it.valid = it.m.version(it.chunks, it.refs[it.slot], it.at); it.valid {
+				it.show()
 				return true
 			}
 		}

@@ -8,6 +8,8 @@ type bounded struct {
 	it           Iterator
 	lower, upper []byte // nil = open; own copies
 	valid        bool
+	row          *Row // where it leaves its rows
+	own          Row
 }
 
 // NewBounded gives the rows of it whose keys are in [lower, upper); a nil bound
@@ -16,7 +18,9 @@ type bounded struct {
 // does not touch it at all. NewBounded takes it over: it is closed by the Close
 // of the result.
 func NewBounded(it Iterator, lower, upper []byte) Iterator {
-	return &bounded{it: it, lower: bytes.Clone(lower), upper: bytes.Clone(upper)}
+	b := &bounded{it: it, lower: bytes.Clone(lower), upper: bytes.Clone(upper)}
+	b.Into(&b.own)
+	return b
 }
 
 func (b *bounded) First() bool {
@@ -63,10 +67,15 @@ func (b *bounded) Next() bool { return b.valid && b.belowUpper(b.it.Next()) }
 func (b *bounded) Prev() bool { return b.valid && b.fromLower(b.it.Prev()) }
 
 func (b *bounded) Valid() bool   { return b.valid }
-func (b *bounded) Key() []byte   { return b.it.Key() }
-func (b *bounded) Kind() Kind    { return b.it.Kind() }
-func (b *bounded) Value() []byte { return b.it.Value() }
+func (b *bounded) Key() []byte   { return b.row.Key }
+func (b *bounded) Kind() Kind    { return b.row.Kind }
+func (b *bounded) Value() []byte { return b.row.Value }
 func (b *bounded) Error() error  { return b.it.Error() }
+
+func (b *bounded) Into(row *Row) {
+	b.row = row
+	b.it.Into(row)
+}
 
 func (b *bounded) Close() error {
 	b.valid = false
@@ -84,12 +93,12 @@ func (b *bounded) none() bool {
 
 // belowUpper finishes a move that came from inside or below the range.
 func (b *bounded) belowUpper(ok bool) bool {
-	b.valid = ok && (b.upper == nil || bytes.Compare(b.it.Key(), b.upper) < 0)
+	b.valid = ok && (b.upper == nil || bytes.Compare(b.row.Key, b.upper) < 0)
 	return b.valid
 }
 
 // fromLower finishes a move that came from inside or above the range.
 func (b *bounded) fromLower(ok bool) bool {
-	b.valid = ok && (b.lower == nil || bytes.Compare(b.it.Key(), b.lower) >= 0)
+	b.valid = ok && (b.lower == nil || bytes.Compare(b.row.Key, b.lower) >= 0)
 	return b.valid
 }

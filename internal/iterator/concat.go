@@ -8,15 +8,18 @@ import (
 // concat walks a run: tables that are sorted and disjoint. At most one of them
 // is open, and it is closed as soon as the walk leaves it.
 //
-// Invariant: table is the index of the open iterator it; it is nil if none is
-// open, and then the iterator is not valid.
+// Invariants: table is the index of the open iterator it; it is nil if none is
+// open. While valid, it stands on a row, and has left it in *row.
 type concat struct {
 	n      int
 	bounds func(i int) (smallest, largest []byte)
 	open   func(i int) (Iterator, error)
 	table  int
 	it     Iterator
+	valid  bool
 	err    error // sticky
+	row    *Row
+	own    Row
 }
 
 // NewConcat gives the rows of n tables one behind the other. bounds(i) must
@@ -25,15 +28,19 @@ type concat struct {
 // i may be the answer, never for a table whose bounds say that it cannot be.
 // The caller's error from open is returned as it is.
 func NewConcat(n int, bounds func(i int) (smallest, largest []byte), open func(i int) (Iterator, error)) Iterator {
-	return &concat{n: n, bounds: bounds, open: open}
+	c := &concat{n: n, bounds: bounds, open: open}
+	c.row = &c.own
+	return c
 }
 
 func (c *concat) First() bool {
-	return c.enter(0) && c.forward(c.it.First())
+	c.valid = c.enter(0) && c.forward(c.it.First())
+	return c.valid
 }
 
 func (c *concat) Last() bool {
-	return c.enter(c.n-1) && c.backward(c.it.Last())
+	c.valid = c.enter(c.n-1) && c.backward(c.it.Last())
+	return c.valid
 }
 
 func (c *concat) SeekGE(key []byte) bool {
@@ -41,7 +48,8 @@ func (c *concat) SeekGE(key []byte) bool {
 		_, largest := c.bounds(i)
 		return bytes.Compare(largest, key) >= 0
 	})
-	return c.enter(i) && c.forward(c.it.SeekGE(key))
+	c.valid = c.enter(i) && c.forward(c.it.SeekGE(key))
+	return c.valid
 }
 
 func (c *concat) SeekLT(key []byte) bool {
@@ -49,19 +57,47 @@ func (c *concat) SeekLT(key []byte) bool {
 		smallest, _ := c.bounds(i)
 		return bytes.Compare(smallest, key) >= 0
 	})
-	return c.enter(i-1) && c.backward(c.it.SeekLT(key))
+	c.valid = c.enter(i-1) && c.backward(c.it.SeekLT(key))
+	return c.valid
 }
 
-func (c *concat) Next() bool { return c.Valid() && c.forward(c.it.Next()) }
-func (c *concat) Prev() bool { return c.Valid() && c.backward(c.it.Prev()) }
+func (c *concat) Next() bool {
+	if !c.valid {
+		return false
+	}
+	if c.it.Next() {
+		return true
+	}
+	c.valid = c.forward(false)
+	return c.valid
+}
 
-func (c *concat) Valid() bool   { return c.it != nil && c.err == nil && c.it.Valid() }
-func (c *concat) Key() []byte   { return c.it.Key() }
-func (c *concat) Kind() Kind    { return c.it.Kind() }
-func (c *concat) Value() []byte { return c.it.Value() }
+func (c *concat) Prev() bool {
+	if !c.valid {
+		return false
+	}
+	if c.it.Prev() {
+		return true
+	}
+	c.valid = c.backward(false)
+	return c.valid
+}
+
+func (c *concat) Valid() bool   { return c.valid }
+func (c *concat) Key() []byte   { return c.row.Key }
+func (c *concat) Kind() Kind    { return c.row.Kind }
+func (c *concat) Value() []byte { return c.row.Value }
 func (c *concat) Error() error  { return c.err }
 
+func (c *concat) Into(row *Row) {
+	c.row = row
+	if c.it != nil {
+		c.it.Into(row)
+	}
+}
+
 func (c *concat) Close() error {
+	c.valid = false
 	c.leave()
 	return c.err
 }
@@ -83,6 +119,7 @@ func (c *concat) enter(i int) bool {
 		c.err = err
 		return false
 	}
+	it.Into(c.row)
 	c.table, c.it = i, it
 	return true
 }

@@ -10,9 +10,11 @@
 //     range deletes goes into a NewMasked, which hides its rows inside them.
 //  2. NewMerge takes them newest first. Its first positioning call moves every
 //     input, sorts the inputs by their keys and skips the rows of older inputs
-//     that the leading one hides.
+//     that the leading one hides. By Into it has told each input where to leave its
+//     rows, and is told by whoever lies above where to leave its own.
 //  3. Next moves the leading input only, and compares its new key with the
-//     runner-up. While it still leads, that one comparison is all the work.
+//     runner-up. While it still leads, that one comparison is all the work, and
+//     what lies above finds the row where it said that it wants it.
 //  4. NewLive takes the tombstones out, which must not happen before the merge:
 //     a tombstone hides older rows only as long as it is there.
 //  5. NewBounded stops at the caller's bounds.

@@ -36,6 +36,8 @@ func FuzzMerge(f *testing.F) {
 		}
 		want = within(want, lo, hi)
 		it := iterator.NewBounded(iterator.NewMerge(slices(dealt)), lo, hi)
+		var row iterator.Row
+		it.Into(&row)
 		at := -1
 		for _, move := range moves {
 			key := keyOfByte(move >> 3)
@@ -68,6 +70,9 @@ func FuzzMerge(f *testing.F) {
 				require.Equal(t, string(want[at].Key), string(it.Key()))
 				require.Equal(t, want[at].Kind, it.Kind())
 				require.Equal(t, string(want[at].Value), string(it.Value()))
+				require.Equal(t, string(want[at].Key), string(row.Key))
+				require.Equal(t, want[at].Kind, row.Kind)
+				require.Equal(t, string(want[at].Value), string(row.Value))
 			}
 		}
 		require.NoError(t, it.Error())
@@ -75,7 +80,14 @@ func FuzzMerge(f *testing.F) {
 	})
 }
 
-func keyOfByte(b byte) []byte { return fmt.Appendf(nil, "%03d", b)[:1+b%3] }
+// keyOfByte gives keys of which many share more than a head, and some less.
+func keyOfByte(b byte) []byte {
+	key := fmt.Appendf(nil, "%03d", b)
+	if b%4 > 0 {
+		key = fmt.Appendf(nil, "%d/much/that/is/shared/%03d", b%4/3, b)
+	}
+	return key[:len(key)-2+int(b%3)]
+}
 
 // dealBytes gives the inputs' rows, and the rows of all of them together: of
 // equal keys the one of the first input.

@@ -15,12 +15,24 @@ const (
 	RangeDelete Kind = 3
 )
 
+// Row is one row. The value of a Tombstone is empty.
+type Row struct {
+	Key   []byte
+	Kind  Kind
+	Value []byte
+}
+
 // Iterator walks rows in bytewise key order, each key at most once. A new one
 // is not positioned. The positioning calls return Valid(). Key and Value alias
 // memory that is good until the next positioning call or Close. Errors are
 // sticky: after one, Valid is false and every call keeps returning false until
 // Close. Next or Prev on an invalid iterator stays invalid. An Iterator is used
 // by one goroutine at a time.
+//
+// A row that comes up through several iterators would cost four calls in each of
+// them. So whoever reads many rows says once, by Into, where they are to be left,
+// and pays for one call: all iterators below share the place, and those that only
+// choose among rows pass the calls on.
 type Iterator interface {
 	First() bool
 	Last() bool
@@ -31,6 +43,10 @@ type Iterator interface {
 	Next() bool
 	Prev() bool
 	Valid() bool
+	// Into makes every later move that ends on a row leave it in *row, where it is
+	// good until the next one; a move that ends on none may leave anything. Whoever
+	// takes an iterator over calls it before the first move. The iterator keeps row.
+	Into(row *Row)
 	Key() []byte
 	Kind() Kind
 	Value() []byte

@@ -298,6 +298,26 @@ func deal(rows []iterator.Row, inputs int, rng *rand.Rand) [][]iterator.Row {
 	return dealt
 }
 
+// alike makes rows whose keys begin as others do, for any number of bytes, and go
+// on with bytes that are apt to be confused.
+func alike(n int, rng *rand.Rand) []iterator.Row {
+	keys := map[string]bool{}
+	key := []byte("a beginning that all of them have")
+	for len(keys) < n {
+		key = key[:len(key)-rng.IntN(min(len(key), 12)+1)]
+		for range rng.IntN(14) {
+			key = append(key, "\x00\x00a\xff"[rng.IntN(4)])
+		}
+		keys[string(key)] = true
+	}
+	var rows []iterator.Row
+	for key := range keys {
+		rows = append(rows, iterator.Row{Key: []byte(key), Kind: iterator.Set, Value: []byte("of " + key)})
+	}
+	sort.Slice(rows, func(i, j int) bool { return bytes.Compare(rows[i].Key, rows[j].Key) < 0 })
+	return rows
+}
+
 func slices(dealt [][]iterator.Row) []iterator.Iterator {
 	its := make([]iterator.Iterator, len(dealt))
 	for i, rows := range dealt {
@@ -315,6 +335,14 @@ func TestMergeConforms(t *testing.T) {
 				itertest.Run(t, rows, func() iterator.Iterator { return iterator.NewMerge(slices(dealt)) })
 			})
 		}
+	}
+	for _, inputs := range []int{2, 6, 17} {
+		t.Run(fmt.Sprintf("%d inputs with keys that share more than their heads, and zeros", inputs), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(6, uint64(inputs)))
+			rows := alike(400, rng)
+			dealt := deal(rows, inputs, rng)
+			itertest.Run(t, rows, func() iterator.Iterator { return iterator.NewMerge(slices(dealt)) })
+		})
 	}
 	t.Run("no inputs", func(t *testing.T) {
 		itertest.Run(t, nil, func() iterator.Iterator { return iterator.NewMerge(nil) })

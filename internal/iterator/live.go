@@ -16,54 +16,111 @@ type Skipper interface {
 // SkipEvery is how many tombstones are stepped over before a Skipper is asked.
 const SkipEvery = 256
 
-// live hides the tombstones of the iterator below it.
-type live struct {
-	it   Iterator
-	skip Skipper // may be nil
+// Live hides the tombstones of the iterator below it.
+type Live struct {
+	it    Iterator
+	skip  Skipper // may be nil
+	valid bool
+	row   *Row // where it leaves its rows
+	own   Row
 }
 
 // NewLive gives the rows of it that are not tombstones. A move costs as many
 // moves of it as there are tombstones on the way, but those that skip, which may be
 // nil, knows how to avoid. NewLive takes it over: it is closed by the Close of the
 // result.
-func NewLive(it Iterator, skip Skipper) Iterator { return &live{it: it, skip: skip} }
-
-func (l *live) First() bool            { return l.forward(l.it.First()) }
-func (l *live) Last() bool             { return l.backward(l.it.Last()) }
-func (l *live) SeekGE(key []byte) bool { return l.forward(l.it.SeekGE(key)) }
-func (l *live) SeekLT(key []byte) bool { return l.backward(l.it.SeekLT(key)) }
-func (l *live) Next() bool             { return l.forward(l.it.Next()) }
-func (l *live) Prev() bool             { return l.backward(l.it.Prev()) }
-func (l *live) Valid() bool            { return l.it.Valid() }
-func (l *live) Key() []byte            { return l.it.Key() }
-func (l *live) Kind() Kind             { return l.it.Kind() }
-func (l *live) Value() []byte          { return l.it.Value() }
-func (l *live) Error() error           { return l.it.Error() }
-func (l *live) Close() error           { return l.it.Close() }
-
-// forward goes on until a row that is no tombstone. An invalid it stays where
-// it is, so that an end or an error shows through unchanged.
-func (l *live) forward(ok bool) bool {
-	if !ok || l.it.Kind() != Tombstone {
-		return ok
-	}
-	return l.walk(l.it.Next, l.it.SeekGE, false)
+func NewLive(it Iterator, skip Skipper) *Live {
+	l := &Live{it: it, skip: skip}
+	l.Into(&l.own)
+	return l
 }
 
-func (l *live) backward(ok bool) bool {
-	if !ok || l.it.Kind() != Tombstone {
-		return ok
+// First moves to the first row.
+func (l *Live) First() bool { return l.forward(l.it.First()) }
+
+// Last moves to the last row.
+func (l *Live) Last() bool { return l.backward(l.it.Last()) }
+
+// SeekGE moves to the first row at or after key.
+func (l *Live) SeekGE(key []byte) bool { return l.forward(l.it.SeekGE(key)) }
+
+// SeekLT moves to the last row before key.
+func (l *Live) SeekLT(key []byte) bool { return l.backward(l.it.SeekLT(key)) }
+
+// Next moves to the next row.
+func (l *Live) Next() bool {
+	if !l.valid {
+		return false
 	}
-	return l.walk(l.it.Prev, l.it.SeekLT, true)
+	if ok := l.it.Next(); !ok || l.row.Kind == Tombstone {
+		return l.forward(ok)
+	}
+	return true
+}
+
+// Prev moves to the row before.
+func (l *Live) Prev() bool {
+	if !l.valid {
+		return false
+	}
+	if ok := l.it.Prev(); !ok || l.row.Kind == Tombstone {
+		return l.backward(ok)
+	}
+	return true
+}
+
+// Valid tells whether the iterator stands on a row.
+func (l *Live) Valid() bool { return l.valid }
+
+// Into makes moves leave the row in *row.
+func (l *Live) Into(row *Row) {
+	l.row = row
+	l.it.Into(row)
+}
+
+// Key is the key of the row.
+func (l *Live) Key() []byte { return l.row.Key }
+
+// Kind is that of the row: Set.
+func (l *Live) Kind() Kind { return l.row.Kind }
+
+// Value is the value of the row.
+func (l *Live) Value() []byte { return l.row.Value }
+
+// Error is that of the iterator below.
+func (l *Live) Error() error { return l.it.Error() }
+
+// Close closes the iterator below.
+func (l *Live) Close() error {
+	l.valid = false
+	return l.it.Close()
+}
+
+// forward goes on until a row that is no tombstone. An invalid iterator below stays
+// where it is, so that an end or an error shows through unchanged.
+func (l *Live) forward(ok bool) bool {
+	if ok && l.row.Kind == Tombstone {
+		ok = l.walk(l.it.Next, l.it.SeekGE, false)
+	}
+	l.valid = ok
+	return ok
+}
+
+func (l *Live) backward(ok bool) bool {
+	if ok && l.row.Kind == Tombstone {
+		ok = l.walk(l.it.Prev, l.it.SeekLT, true)
+	}
+	l.valid = ok
+	return ok
 }
 
 // walk steps over tombstones, of which it stands on the first.
-func (l *live) walk(step func() bool, seek func([]byte) bool, backward bool) bool {
+func (l *Live) walk(step func() bool, seek func([]byte) bool, backward bool) bool {
 	ok, asked := true, false
-	for n := 1; ok && l.it.Kind() == Tombstone; n++ {
+	for n := 1; ok && l.row.Kind == Tombstone; n++ {
 		if n%SkipEvery == 0 && l.skip != nil {
 			asked = true
-			if to, known := l.skip.Skip(l.it.Key(), backward); known {
+			if to, known := l.skip.Skip(l.row.Key, backward); known {
 				ok = seek(to)
 				continue
 			}
@@ -73,7 +130,7 @@ func (l *live) walk(step func() bool, seek func([]byte) bool, backward bool) boo
 	switch {
 	case !asked:
 	case ok:
-		l.skip.Skipped(l.it.Key())
+		l.skip.Skipped(l.row.Key)
 	case l.it.Error() == nil:
 		l.skip.Skipped(nil)
 	}

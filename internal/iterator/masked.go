@@ -13,6 +13,8 @@ type masked struct {
 	spans []Span
 	gap   int
 	valid bool // the row of it is one to be seen, and lies in the gap
+	row   *Row // where it leaves its rows
+	own   Row
 }
 
 // NewMasked gives the rows of it that are in none of spans, which must be sorted
@@ -20,7 +22,11 @@ type masked struct {
 // straight to its end, so what lies inside is not read. The spans are kept and
 // must not change. NewMasked takes it over: it is closed by the Close of the
 // result.
-func NewMasked(it Iterator, spans []Span) Iterator { return &masked{it: it, spans: spans} }
+func NewMasked(it Iterator, spans []Span) Iterator {
+	m := &masked{it: it, spans: spans}
+	m.Into(&m.own)
+	return m
+}
 
 func (m *masked) First() bool {
 	m.gap = 0
@@ -60,10 +66,15 @@ func (m *masked) Next() bool { return m.valid && m.forward(m.it.Next()) }
 func (m *masked) Prev() bool { return m.valid && m.backward(m.it.Prev()) }
 
 func (m *masked) Valid() bool   { return m.valid }
-func (m *masked) Key() []byte   { return m.it.Key() }
-func (m *masked) Kind() Kind    { return m.it.Kind() }
-func (m *masked) Value() []byte { return m.it.Value() }
+func (m *masked) Key() []byte   { return m.row.Key }
+func (m *masked) Kind() Kind    { return m.row.Kind }
+func (m *masked) Value() []byte { return m.row.Value }
 func (m *masked) Error() error  { return m.it.Error() }
+
+func (m *masked) Into(row *Row) {
+	m.row = row
+	m.it.Into(row)
+}
 
 func (m *masked) Close() error {
 	m.valid = false
@@ -72,9 +83,9 @@ func (m *masked) Close() error {
 
 // forward goes on until a row behind span gap-1 that is in no span.
 func (m *masked) forward(ok bool) bool {
-	for ok && m.gap < len(m.spans) && bytes.Compare(m.it.Key(), m.spans[m.gap].Lo) >= 0 {
-		if !m.spans[m.gap].EndsAbove(m.it.Key()) {
-			m.gap = m.firstEndingAbove(m.gap+1, m.it.Key())
+	for ok && m.gap < len(m.spans) && bytes.Compare(m.row.Key, m.spans[m.gap].Lo) >= 0 {
+		if !m.spans[m.gap].EndsAbove(m.row.Key) {
+			m.gap = m.firstEndingAbove(m.gap+1, m.row.Key)
 			continue
 		}
 		ok = m.seekBehind()
@@ -85,9 +96,9 @@ func (m *masked) forward(ok bool) bool {
 
 // backward goes on until a row before span gap that is in no span.
 func (m *masked) backward(ok bool) bool {
-	for ok && m.gap > 0 && m.spans[m.gap-1].EndsAbove(m.it.Key()) {
-		if bytes.Compare(m.it.Key(), m.spans[m.gap-1].Lo) < 0 {
-			m.gap = m.beginningAtOrBelow(m.gap-1, m.it.Key())
+	for ok && m.gap > 0 && m.spans[m.gap-1].EndsAbove(m.row.Key) {
+		if bytes.Compare(m.row.Key, m.spans[m.gap-1].Lo) < 0 {
+			m.gap = m.beginningAtOrBelow(m.gap-1, m.row.Key)
 			continue
 		}
 		ok = m.seekBefore()

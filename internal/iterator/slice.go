@@ -5,19 +5,13 @@ import (
 	"sort"
 )
 
-// Row is one row outside of any storage. The value of a Tombstone is empty.
-type Row struct {
-	Key   []byte
-	Kind  Kind
-	Value []byte
-}
-
 // Slice iterates over rows that lie sorted in memory. It never fails. The rows
 // belong to the caller, who must not change them while a Slice is in use; any
 // number of Slices may share them.
 type Slice struct {
 	rows []Row
-	at   int // valid iff 0 <= at < len(rows)
+	at   int  // valid iff 0 <= at < len(rows)
+	into *Row // nil if nobody asked for it
 }
 
 // NewSlice iterates over rows, which must be in strictly rising key order. It
@@ -45,6 +39,9 @@ func (s *Slice) Prev() bool { return s.Valid() && s.move(s.at-1) }
 // Valid tells whether the iterator stands on a row.
 func (s *Slice) Valid() bool { return s.at >= 0 && s.at < len(s.rows) }
 
+// Into makes moves leave the row in *row.
+func (s *Slice) Into(row *Row) { s.into = row }
+
 // Key is the key of the row. It aliases the caller's rows.
 func (s *Slice) Key() []byte { return s.rows[s.at].Key }
 
@@ -65,7 +62,13 @@ func (s *Slice) Close() error {
 
 func (s *Slice) move(at int) bool {
 	s.at = at
-	return s.Valid()
+	if !s.Valid() {
+		return false
+	}
+	if s.into != nil {
+		*s.into = s.rows[at]
+	}
+	return true
 }
 
 func (s *Slice) firstGE(key []byte) int {

@@ -10,6 +10,8 @@
 //  2. Run checks the states that every iterator has: new, past either end,
 //     closed.
 //  3. It walks all rows both ways, and seeks before, at and behind each key.
+//     After each move the row is looked for both in the iterator and where Into
+//     said that it is to be left.
 //  4. It makes every short sequence of moves from every row of a small set, and
 //     random walks that turn often over a large one, and compares each step
 //     with a plain slice.

@@ -43,6 +43,11 @@ func Run(t *testing.T, rows []Row, open func() iterator.Iterator) {
 			c.run(w)
 		})
 	}
+	t.Run("it need not be told where to leave its rows", func(t *testing.T) {
+		w := newPlainWalker(t, rows, open)
+		defer w.close()
+		testLongWalk(w)
+	})
 	t.Run("two iterators do not disturb each other", func(t *testing.T) {
 		a, b := newWalker(t, rows, open), newWalker(t, rows, open)
 		defer a.close()

@@ -17,12 +17,21 @@ type walker struct {
 	rows []Row
 	open func() iterator.Iterator
 	it   iterator.Iterator
-	at   int // in rows; -1 = not valid
+	row  *Row // where it is to leave its rows; nil if it was not told
+	at   int  // in rows; -1 = not valid
 	past []string
 	key  []byte // buffer that is passed to seeks and then overwritten
 }
 
 func newWalker(t *testing.T, rows []Row, open func() iterator.Iterator) *walker {
+	w := newPlainWalker(t, rows, open)
+	w.row = new(Row)
+	w.it.Into(w.row)
+	return w
+}
+
+// newPlainWalker does not tell the iterator where to leave its rows.
+func newPlainWalker(t *testing.T, rows []Row, open func() iterator.Iterator) *walker {
 	return &walker{t: t, rows: rows, open: open, it: open(), at: -1}
 }
 
@@ -128,6 +137,12 @@ func (w *walker) check() {
 		}
 		if got := w.it.Kind(); got != want.Kind {
 			w.fail("key %q has kind %d, want %d", want.Key, got, want.Kind)
+		}
+		if w.row == nil {
+			continue
+		}
+		if got := *w.row; !bytes.Equal(got.Key, want.Key) || !bytes.Equal(got.Value, want.Value) || got.Kind != want.Kind {
+			w.fail("left the row %q, %d, %q, want %q, %d, %q", got.Key, got.Kind, got.Value, want.Key, want.Kind, want.Value)
 		}
 	}
 }

@@ -23,6 +23,7 @@ func family(t *testing.T, s *engine.Store) map[string]*engine.Fork {
 	require.NoError(t, err)
 	forks["ab"], err = kept.Fork("ab")
 	require.NoError(t, err)
+	require.NoError(t, s.Flush())
 	return forks
 }
 
@@ -119,6 +120,8 @@ func TestDropsOfMany(t *testing.T) {
 			}
 			require.NoError(t, s.Settle())
 			require.NoError(t, s.Verify())
+			require.NoError(t, forks[engine.MainFork].Set([]byte("more"), nil))
+			require.NoError(t, s.Flush()) // now the manifest has the drop, and the log still has it too
 			s = open(t, "/db", small(disk.PowerLossStrict()))
 			require.Equal(t, c.left, forkNames(s))
 			require.NoError(t, s.Verify())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
@@ -134,31 +135,38 @@ func TestForksThatAreRefusedLeaveNoTrace(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrReadOnly)
 }
 
-// Many forks take many numbers. They run out again and again, and none may be given
-// out that a crash could take back.
+// Each caller sees that there are enough numbers, and before its record gets its
+// place the next one begins, until there are not.
 func TestManyForksTakeNumbersOnlyAfterTheyAreReserved(t *testing.T) {
+	const deep = 35 // a block of numbers does for 32
 	disk := crashfs.New()
-	s := open(t, "/db", &engine.Options{FS: disk, Manual: true})
-	seen := map[uint64]bool{}
-	for round, many := range []int{35, 1} { // a block of numbers does for 32
-		f := fork(t, s, engine.MainFork)
-		for i := range many {
-			require.NoError(t, f.Set([]byte("a"), fmt.Append(nil, i), engine.NoSync))
-			forks, err := f.ForkMany(runNames(fmt.Sprintf("r%d-%d-", round, i), engine.MaxForkMany), engine.NoSync)
-			require.NoError(t, err)
-			for _, c := range forks {
-				require.False(t, seen[c.ID()])
-				seen[c.ID()] = true
-			}
+	o := &engine.Options{FS: disk, Manual: true}
+	var s *engine.Store
+	var begin func()
+	begun := 0
+	o.Schedule = schedule.New(0, func(p schedule.Point) {
+		if p == schedule.RecordReserved && begun > 0 && begun < deep {
+			begin()
 		}
-		require.NoError(t, s.Sync())
-		require.NoError(t, s.Close())
-		s = open(t, "/db", &engine.Options{FS: disk.PowerLossStrict(), Manual: true})
-		disk = disk.PowerLossStrict()
-		require.NoError(t, s.Close())
-		s = open(t, "/db", &engine.Options{FS: disk, Manual: true})
-		require.Equal(t, len(seen)+1, s.Stats().Forks)
+	})
+	seen := map[uint64]bool{}
+	begin = func() {
+		begun++
+		forks, err := fork(t, s, engine.MainFork).ForkMany(runNames(fmt.Sprintf("r%d-", begun), engine.MaxForkMany), engine.NoSync)
+		require.NoError(t, err)
+		for _, c := range forks {
+			require.False(t, seen[c.ID()])
+			seen[c.ID()] = true
+		}
 	}
+	s = open(t, "/db", o)
+	begin()
+	require.Len(t, seen, deep*engine.MaxForkMany)
+	require.NoError(t, s.Sync())
+	s = open(t, "/db", &engine.Options{FS: disk.PowerLossStrict(), Manual: true})
+	require.Equal(t, len(seen)+1, s.Stats().Forks)
+	begun = deep
+	begin()
 	require.NoError(t, s.Verify())
 }
 

@@ -25,6 +25,6 @@
 //     that fall to zero are reported by TakeTransaction and TakeObsolete.
 //
 // Read the files in this order: node.go, run.go, tree.go, refs.go, claim.go,
-// swap.go, marks.go, replace.go, transaction.go, load.go, path.go, draw.go,
+// swap.go, marks.go, replace.go, transaction.go, load.go, path.go, sizes.go, draw.go,
 // verify.go.
 package forktree

@@ -17,6 +17,8 @@ type Run struct {
 	holders int32 // nodes whose form it is
 	pins    int32 // views and jobs
 	gone    bool  // both fell to zero once
+
+	bytes uint64 // see size; 0 until somebody asks
 }
 
 // Table is one sorted table. Its place in a file is an attribute.

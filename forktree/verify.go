@@ -76,7 +76,10 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	if err := t.verifyMarks(); err != nil {
 		return err
 	}
-	return t.verifyTables(holders, wantPins)
+	if err := t.verifyTables(holders, wantPins); err != nil {
+		return err
+	}
+	return t.verifySizes()
 }
 
 // verifyMarks holds the two lists of marks against each other.

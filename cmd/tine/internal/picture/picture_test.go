@@ -23,9 +23,9 @@ func TestSizeAndCount(t *testing.T) {
 
 func TestForksAreDrawnBelowTheirParents(t *testing.T) {
 	forks := []engine.ForkInfo{
-		{ID: 2, Name: "a", Parent: "main", ParentID: 1, ReferencedBytes: 2048},
+		{ID: 2, Name: "a", Parent: "main", ParentID: 1, TableSizes: engine.TableSizes{ReferencedBytes: 2048}},
 		{ID: 4, Name: "aa", Parent: "a", ParentID: 2, MemtableBytes: 7},
-		{ID: 3, Name: "b", Parent: "main", ParentID: 1, ExclusiveBytes: 5},
+		{ID: 3, Name: "b", Parent: "main", ParentID: 1, TableSizes: engine.TableSizes{ExclusiveBytes: 5}},
 		{ID: 1, Name: "main"},
 		{ID: 9, Name: "orphan", Parent: "", ParentID: 8},
 	}

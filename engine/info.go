@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
+)
+
+// ForkInfo describes a fork.
+type ForkInfo struct {
+	ID       uint64
+	Name     string
+	ParentID uint64 // 0 if it has none
+	Parent   string // its present name; "" if it has none or it was dropped
+	Created  time.Time
+	Depth    int // nodes on its path
+
+	MemtableBytes int64 // of its own unfrozen writes
+	TableSizes
+}
+
+// SnapshotInfo describes a snapshot.
+type SnapshotInfo struct {
+	ID      uint64
+	Name    string
+	ForkID  uint64 // whose state it is
+	Fork    string // its present name; "" if it was dropped
+	Created time.Time
+	Depth   int
+
+	TableSizes
+}
+
+// TableSizes say what a fork or snapshot means on disk, in bytes of tables. What was
+// dropped counts as another's until the background work has taken it apart, and what
+// only an open iterator or a running merge keeps counts for nobody.
+type TableSizes struct {
+	ReferencedBytes uint64 // of all tables it reads through
+	ExclusiveBytes  uint64 // of those, reached by no other fork or snapshot
+	FreedBytes      uint64 // of the files that go when it is dropped: those in which no other's tables lie
+}
+
+// Forks describes all forks, by name, as they are at one moment. It holds writers up
+// for about a microsecond a fork; see ListForks.
+func (s *Store) Forks() []ForkInfo { return s.ListForks(ListOptions{}) }
+
+// ListOptions say which forks are listed.
+type ListOptions struct {
+	Prefix string // only those whose name begins so
+	After  string // only those whose name is greater: the last name of the page before
+	Limit  int    // at most so many; 0: all
+}
+
+// ListForks describes a page of forks, by name. For each it costs O(its path + the
+// tables that are its own).
+func (s *Store) ListForks(o ListOptions) []ForkInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []ForkInfo
+	for _, f := range s.mu.tree.Forks() {
+		if f.Name <= o.After || !strings.HasPrefix(f.Name, o.Prefix) {
+			continue
+		}
+		if o.Limit > 0 && len(out) == o.Limit {
+			break
+		}
+		out = append(out, s.forkInfoLocked(f))
+	}
+	return out
+}
+
+// Snapshots describes all snapshots, by name, as they are at one moment.
+func (s *Store) Snapshots() []SnapshotInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []SnapshotInfo
+	for _, n := range s.mu.tree.Snapshots() {
+		out = append(out, s.snapshotInfoLocked(n))
+	}
+	return out
+}
+
+// Info describes the fork. It costs O(its path + the tables that are its own).
+func (f *Fork) Info() (ForkInfo, error) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	if err := f.goneLocked(); err != nil {
+		return ForkInfo{}, err
+	}
+	return f.s.forkInfoLocked(f.f), nil
+}
+
+// Info describes the snapshot. It costs O(its path + the tables that are its own).
+func (n *Snapshot) Info() (SnapshotInfo, error) {
+	n.s.mu.Lock()
+	defer n.s.mu.Unlock()
+	if err := n.goneLocked(); err != nil {
+		return SnapshotInfo{}, err
+	}
+	return n.s.snapshotInfoLocked(n.n), nil
+}
+
+func (s *Store) forkName(id ids.ForkID) string {
+	if f := s.mu.tree.ForkByID(id); f != nil {
+		return f.Name
+	}
+	return ""
+}
+
+func (s *Store) forkInfoLocked(f *forktree.Fork) ForkInfo {
+	info := ForkInfo{
+		ID: uint64(f.ID), Name: f.Name, ParentID: uint64(f.Parent), Parent: s.forkName(f.Parent),
+		Created: time.Unix(0, f.CreatedUnixNano),
+	}
+	if f.Mem != nil {
+		info.MemtableBytes = f.Mem.Bytes()
+	}
+	info.Depth, info.TableSizes = s.sizesLocked(f.Top)
+	return info
+}
+
+func (s *Store) snapshotInfoLocked(n *forktree.Snapshot) SnapshotInfo {
+	info := SnapshotInfo{
+		ID: uint64(n.ID), Name: n.Name, ForkID: uint64(n.Fork), Fork: s.forkName(n.Fork),
+		Created: time.Unix(0, n.CreatedUnixNano),
+	}
+	info.Depth, info.TableSizes = s.sizesLocked(n.Node)
+	return info
+}
+
+func (s *Store) sizesLocked(top *forktree.Node) (depth int, sizes TableSizes) {
+	t := s.mu.tree.Sizes(top)
+	return t.Depth, TableSizes{ReferencedBytes: t.Referenced, ExclusiveBytes: t.Exclusive, FreedBytes: t.Freed}
+}

@@ -25,6 +25,7 @@ type background struct {
 	logKept  bool  // a node that cannot be written keeps the log long: no flush for its sake for a while
 	failures int   // of any background work
 	lastErr  error // the last of them
+	idle     idleViews
 	wg       sync.WaitGroup
 }
 
@@ -64,6 +65,7 @@ const (
 func (s *Store) startBackground() {
 	b := &s.back
 	b.cond = sync.NewCond(&b.mu)
+	b.idle.after = viewIdle
 	b.memory = worker{name: "memory", at: schedule.MemoryTurn, do: s.tendMemory}
 	b.merge = worker{name: "merge", at: schedule.MergeTurn, do: s.tendTables}
 	if s.opts.Manual || s.opts.ReadOnly {
@@ -371,6 +373,9 @@ func (s *Store) stopBackground() {
 	b := &s.back
 	b.mu.Lock()
 	b.stopping = true
+	if b.idle.timer != nil {
+		b.idle.timer.Stop()
+	}
 	b.cond.Broadcast()
 	b.mu.Unlock()
 	b.wg.Wait()

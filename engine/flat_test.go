@@ -16,14 +16,14 @@ import (
 // view gives the present view of a fork, which it checks against a plain walk.
 func (m *marking) view(name string) *view {
 	m.Helper()
-	f := m.fork(name)
-	v, err := f.acquire()
+	top := m.top(name)
+	v, err := m.fork(name).acquire()
 	require.NoError(m, err)
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	v.releaseLocked() // the fork keeps it
 	if v.swaps == m.s.mu.tree.Swaps() {
-		v.checkAgainst(f.f.Top)
+		v.checkAgainst(top)
 	}
 	return v
 }

@@ -236,6 +236,7 @@ type viewer struct {
 
 	mu   sync.Mutex
 	view *view
+	used bool // since idle views were last looked for
 
 	bare bareness
 }
@@ -248,6 +249,7 @@ func (r *viewer) acquire() (*view, error) {
 	r.mu.Lock()
 	if v := r.view; v != nil {
 		v.refs.Add(1)
+		r.used = true
 		r.mu.Unlock()
 		return v, nil
 	}
@@ -279,7 +281,9 @@ func (r *viewer) build() (*view, error) {
 	if r.view == nil {
 		r.view = r.s.viewLocked(top, mem)
 		r.s.mu.viewed[r] = struct{}{}
+		r.s.watchViews()
 	}
+	r.used = true
 	r.view.refs.Add(1)
 	return r.view, nil
 }
@@ -306,8 +310,10 @@ func (s *Store) forgetForkViewLocked(f *forktree.Fork) {
 const sweepSlice = 256
 
 // sweepViews forgets the cached views that a swap has made stale, so that the
-// files they keep can go. It holds the lock for a slice at a time.
+// files they keep can go, and now and then those that are out of use. It holds the
+// lock for a slice at a time.
 func (s *Store) sweepViews() {
+	idle := s.lookForIdle()
 	s.mu.Lock()
 	all := make([]*viewer, 0, len(s.mu.viewed))
 	for r := range s.mu.viewed {
@@ -319,19 +325,27 @@ func (s *Store) sweepViews() {
 	}
 	for len(all) > 0 {
 		n := min(len(all), sweepSlice)
-		s.forgetStale(all[:n])
+		s.forgetSome(all[:n], idle)
 		all = all[n:]
+	}
+	if idle {
+		s.watchRest()
 	}
 }
 
-func (s *Store) forgetStale(some []*viewer) {
+// forgetSome forgets the views that are stale, and with idle those that were not used
+// since it last came by.
+func (s *Store) forgetSome(some []*viewer, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range some {
 		r.mu.Lock()
-		stale := r.view != nil && r.view.swaps != s.mu.tree.Swaps()
+		gone := r.view != nil && (r.view.swaps != s.mu.tree.Swaps() || idle && !r.used)
+		if idle {
+			r.used = false
+		}
 		r.mu.Unlock()
-		if stale {
+		if gone {
 			s.forgetViewLocked(r)
 		}
 	}

@@ -96,6 +96,60 @@ func TestForkDrop(t *testing.T) {
 	require.Len(t, inJSON[[]forkRow](t, in(dir, "fork", "list")...), 2)
 }
 
+func TestManyForksAreCreatedListedAndDropped(t *testing.T) {
+	dir := newStore(t)
+	require.Equal(t, "created 1000 forks run-0001 … run-1000\n", ok(t, in(dir, "fork", "create", "--count", "1000", "--prefix", "run-")...))
+	require.Equal(t, "value of a/1", ok(t, in(dir, "get", "--fork", "run-0500", "a/1")...))
+	page := inJSON[[]forkRow](t, in(dir, "fork", "list", "--prefix", "run-", "--after", "run-0997", "--limit", "2")...)
+	require.Len(t, page, 2)
+	require.Equal(t, "run-0998", page[0].Name)
+	require.Equal(t, "run-0999", page[1].Name)
+	require.Len(t, inJSON[[]forkRow](t, in(dir, "fork", "list", "--prefix", "none")...), 0)
+	fails(t, exitUsage, in(dir, "fork", "list", "--limit", "-1"), "--limit")
+
+	fails(t, exitError, in(dir, "fork", "create", "fresh", "run-0001"), "run-0001", "exists")
+	fails(t, exitNotFound, in(dir, "fork", "show", "fresh"))
+	lines := strings.Split(strings.TrimSpace(ok(t, in(dir, "--json", "fork", "create", "--from", "run-0001", "--count", "10", "--prefix", "x")...)), "\n")
+	require.Len(t, lines, 10)
+	require.Contains(t, lines[0], `"name":"x01"`)
+	ok(t, in(dir, "fork", "create", "--from", "x01", "grandchild")...)
+
+	fails(t, exitUsage, in(dir, "fork", "drop", "--prefix", "run-"), "drop 1000 forks, from run-0001 to run-1000", "--yes")
+	fails(t, exitNotFound, in(dir, "fork", "drop", "--prefix", "none", "--yes"), "none")
+	fails(t, exitUsage, in(dir, "fork", "drop", "--prefix", "", "--yes"), "empty")
+	fails(t, exitUsage, in(dir, "fork", "drop", "--prefix", "run-", "--yes", "main"), "one of the three")
+	fails(t, exitUsage, in(dir, "fork", "drop", "--yes"), "at least one name")
+	fails(t, exitError, in(dir, "fork", "drop", "--subtree", "main", "--yes"), "protected")
+	fails(t, exitNotFound, in(dir, "fork", "drop", "--subtree", "nobody", "--yes"), "nobody")
+	require.Contains(t, ok(t, in(dir, "fork", "drop", "--subtree", "run-0001", "--dry-run")...), "would drop fork grandchild")
+	require.Len(t, inJSON[[]forkRow](t, in(dir, "fork", "list")...), 1012, "nothing was dropped until here")
+
+	require.Contains(t, ok(t, in(dir, "fork", "drop", "--subtree", "run-0001", "--yes")...), "dropped fork run-0001\ndropped fork x01\n")
+	require.Len(t, inJSON[[]forkRow](t, in(dir, "fork", "list")...), 1000)
+	require.Equal(t, "dropped 999 forks\n", ok(t, in(dir, "fork", "drop", "--prefix", "run-", "--yes")...))
+	require.Len(t, inJSON[[]forkRow](t, in(dir, "fork", "list")...), 1)
+	require.Equal(t, "value of a/1", ok(t, in(dir, "get", "a/1")...))
+}
+
+func TestNumberedForksThatAreRefused(t *testing.T) {
+	dir := newStore(t)
+	for _, c := range []struct {
+		flags []string
+		says  string
+	}{
+		{[]string{"--count", "3"}, "go together"},
+		{[]string{"--prefix", "run-"}, "go together"},
+		{[]string{"--count", "0", "--prefix", "run-"}, "at least 1"},
+		{[]string{"--count", "-1", "--prefix", "run-"}, "at least 1"},
+		{[]string{"--count", "1025", "--prefix", "run-"}, "at most 1024"},
+		{[]string{"--count", "3", "--prefix", "not good"}, "invalid name"},
+		{[]string{"--count", "3", "--prefix", "run-", "name"}, "not both"},
+	} {
+		fails(t, exitUsage, in(dir, append([]string{"fork", "create"}, c.flags...)...), c.says)
+	}
+	require.Len(t, inJSON[[]forkRow](t, in(dir, "fork", "list")...), 1)
+}
+
 func TestSnapshots(t *testing.T) {
 	dir := newStore(t)
 	ok(t, in(dir, "snapshot", "create", "before")...)

@@ -20,8 +20,9 @@ type deadTables struct {
 	below *deadTables
 	whole bool // a table may be dead as a whole, here or below
 
-	// alive gives, for the runs that iterators came to, the tables that are not
-	// wholly dead.
+	// alive gives, for the larger runs that iterators came to, the tables that are
+	// not wholly dead. The private runs of all forks that mark nothing themselves come
+	// here too, so it remembers a few runs only.
 	alive atomic.Pointer[map[*forktree.Run][]*forktree.Table]
 }
 
@@ -90,6 +91,13 @@ func (t *deadTables) share() {
 	}
 }
 
+// A run of a few tables is looked through faster than it is remembered, and what is
+// remembered begins anew when it is of more runs than a path has.
+const (
+	fewTables    = 4
+	maxAliveRuns = 64
+)
+
 // aliveIn gives the tables of a run that are not wholly dead.
 func (t *deadTables) aliveIn(run *forktree.Run) []*forktree.Table {
 	if t == nil || !t.whole {
@@ -106,8 +114,11 @@ func (t *deadTables) aliveIn(run *forktree.Run) []*forktree.Table {
 	if slices.ContainsFunc(tables, dead) {
 		tables = slices.DeleteFunc(slices.Clone(tables), dead)
 	}
+	if len(run.Tables) <= fewTables {
+		return tables
+	}
 	more := map[*forktree.Run][]*forktree.Table{}
-	if known != nil {
+	if known != nil && len(*known) < maxAliveRuns {
 		maps.Copy(more, *known)
 	}
 	more[run] = tables

@@ -119,6 +119,33 @@ func TestATableMayBeWhollyDeadForOneViewOnly(t *testing.T) {
 	m.sound()
 }
 
+// What the flat of a base knows of the tables that are alive is about its own runs, not
+// about those of all forks that were ever read over it.
+func TestAFlatRemembersNoRunsOfTheForksAboveIt(t *testing.T) {
+	m := newMarking(t, 1)
+	base := m.layer(MainFork, "abcdefghijklmnopqrstuvwxyz")
+	m.deleteRange(MainFork, "b", "g")
+	m.flush()
+	few, many := 3*maxAliveRuns, maxAliveRuns+10
+	for i := range few + many {
+		name := fmt.Sprint("f", i)
+		m.makeFork(MainFork, name)
+		keys := "h"
+		if i >= few {
+			keys = "hijklmnopq"
+		}
+		m.set(name, keys)
+	}
+	m.flush()
+	m.holds(m.s)
+	dead := m.view("f0").dead
+	require.Same(t, dead, m.view(fmt.Sprint("f", few)).dead, "the forks have no marks of their own")
+	require.LessOrEqual(t, len(*dead.alive.Load()), maxAliveRuns)
+	require.Len(t, dead.aliveIn(base.Run), 21)
+	require.Contains(t, *dead.alive.Load(), base.Run)
+	m.sound()
+}
+
 // A swap makes a new flat for new views. The old one stays for who reads through
 // it, with its files, and goes with the last of them.
 func TestAFlatLivesAsLongAsItsReaders(t *testing.T) {

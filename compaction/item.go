@@ -19,7 +19,6 @@ type Item struct {
 
 	Claimed     bool // a job will swap it
 	ClaimedRead bool // jobs read it for the swap of a newer node
-	Sparse      bool // some table file of its run is less than half alive
 
 	// Rotten: of some table of its run, at least Policy.MaxDeadRatio is dead by
 	// marks of nodes through which every path to the table goes, so that nobody
@@ -70,7 +69,6 @@ const (
 	ReasonTombstones = "tombstones"
 	ReasonTier       = "tier"
 	ReasonReadBound  = "read bound"
-	ReasonSparse     = "sparse"
 	// ReasonDead: many rows are marked dead. Of a rewrite, by nodes through which
 	// every path goes; of a merge, by nodes of its range.
 	ReasonDead = "dead"

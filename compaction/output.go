@@ -117,6 +117,26 @@ func (o *Output) EndRun() ([]sstable.Meta, error) {
 	return run, nil
 }
 
+// AddTable appends a whole table as it lies elsewhere, and tells where it is now. Its
+// parts are bound to its id and to their offsets inside it, so that it is as good at
+// the new place. It is of no run, and none may be open. The table is durable there
+// only after Sync.
+func (o *Output) AddTable(whole []byte, m sstable.Meta) (sstable.Meta, error) {
+	invariant.Check(!o.sealed && o.table == nil && o.runRows == 0, "a table is added in the middle of a run, or after the end")
+	invariant.Check(uint64(len(whole)) == m.Length, "table %d has %d bytes, %d are copied", m.ID, m.Length, len(whole))
+	if o.err != nil {
+		return m, o.err
+	}
+	if err := o.roomForTable(); err != nil {
+		return m, err
+	}
+	m.File, m.Offset = o.last().num, o.last().bytes
+	if _, err := o.Write(whole); err != nil {
+		return m, o.fail(err)
+	}
+	return m, nil
+}
+
 // Sync makes all runs durable, names included; only then may the manifest speak
 // of them. No run may be open, and no row may be added after it. A failed sync
 // is never tried again.
@@ -149,6 +169,16 @@ func (o *Output) Files() []ids.FileNum {
 		nums[i] = f.num
 	}
 	return nums
+}
+
+// FileBytes gives the length of each file, in the order of Files, buffered bytes
+// included: it counts also tables that nobody may want in the end.
+func (o *Output) FileBytes() []uint64 {
+	lengths := make([]uint64, len(o.files))
+	for i, f := range o.files {
+		lengths[i] = f.bytes
+	}
+	return lengths
 }
 
 // Bytes is the length of all files together, buffered bytes included.
@@ -199,12 +229,21 @@ func (o *Output) fail(err error) error {
 	return o.err
 }
 
+// roomForTable makes a new file if there is none, or if the last one is full.
+func (o *Output) roomForTable() error {
+	if len(o.files) > 0 && o.last().bytes < o.opts.FileBytes {
+		return nil
+	}
+	if err := o.beginFile(); err != nil {
+		return o.fail(err)
+	}
+	return nil
+}
+
 // beginTable starts a table in the last file, or in a new one if that is full.
 func (o *Output) beginTable() error {
-	if len(o.files) == 0 || o.last().bytes >= o.opts.FileBytes {
-		if err := o.beginFile(); err != nil {
-			return o.fail(err)
-		}
+	if err := o.roomForTable(); err != nil {
+		return err
 	}
 	f := o.last()
 	o.tableID, o.tableRows = o.opts.NextTable(), 0
@@ -245,7 +284,7 @@ func (o *Output) beginFile() error {
 	return nil
 }
 
-// Write takes the bytes of the table being written. It is there for
+// Write takes the bytes of the table being written or added. It is there for
 // sstable.Writer alone.
 func (o *Output) Write(p []byte) (int, error) {
 	f := o.last()

@@ -7,8 +7,8 @@ package compaction
 // The caller walks the entered nodes from the root outwards, carries out the
 // plan or at least claims its nodes, and asks again until there is no plan. That
 // ends: each plan makes the paths through First shorter, or leaves them as long
-// and takes all tombstones out of the root, or dead rows out of a node, or makes a
-// sparse node whole. Walking outwards lets a newer path profit from what was done for an older one.
+// and takes all tombstones out of the root, or dead rows out of a node. Walking outwards
+// lets a newer path profit from what was done for an older one.
 //
 // A plan never holds an item that is claimed for writing, never begins with one
 // that is claimed at all, and never mixes memory and tables. Only for the read
@@ -29,8 +29,6 @@ package compaction
 //  6. read bound, in tables.
 //  7. dead: a run that is half dead on this path is copied without its dead rows.
 //     It gives no space back, so it comes after all that may make it needless.
-//  8. sparse: a node's run is written again so that a file can go. Last, because
-//     any plan before may have written it, or made it sparse.
 func Pick(path []Item, p Policy) (Plan, bool) {
 	return PickOf(path, p, func(Kind) bool { return true })
 }
@@ -48,7 +46,6 @@ func PickOf(path []Item, p Policy, wanted func(Kind) bool) (Plan, bool) {
 		k.space, k.tombstones, k.tier,
 		k.tableBound, k.nodeBound,
 		k.dead,
-		k.sparse,
 	} {
 		if plan, ok := rule(); ok {
 			return plan, true
@@ -116,19 +113,6 @@ func (k *picker) empty() (Plan, bool) {
 			if plan, ok := k.join(i-1, i, ReasonEmpty); ok {
 				return plan, true
 			}
-		}
-	}
-	return Plan{}, false
-}
-
-// sparse rewrites the oldest sparse node: the one that most paths share.
-func (k *picker) sparse() (Plan, bool) {
-	for i := len(k.path) - 1; i >= 0; i-- {
-		if !k.path[i].Sparse || k.path[i].Memory {
-			continue
-		}
-		if plan, ok := k.plan(KindRewrite, i, i, ReasonSparse); ok {
-			return plan, true
 		}
 	}
 	return Plan{}, false

@@ -7,7 +7,7 @@ import (
 )
 
 func TestPickOfPassesOverPlansThatAreNotWanted(t *testing.T) {
-	path, err := parsePath("0 m1 m1 m1 m1 m1 60~ 100 0")
+	path, err := parsePath("0 m1 m1 m1 m1 m1 60% 100 0")
 	require.NoError(t, err)
 	for _, c := range []struct {
 		kind Kind
@@ -15,7 +15,7 @@ func TestPickOfPassesOverPlansThatAreNotWanted(t *testing.T) {
 	}{
 		{KindConsolidate, "consolidate 1..5 read bound"},
 		{KindMerge, "merge 7..8 empty"},
-		{KindRewrite, "rewrite 6..6 sparse"},
+		{KindRewrite, "rewrite 6..6 dead"},
 	} {
 		plan, ok := PickOf(path, Policy{}, func(k Kind) bool { return k == c.kind })
 		require.True(t, ok)

@@ -16,7 +16,6 @@ import (
 //	*         entered: a branch point
 //	!         claimed for writing
 //	?         claimed for reading
-//	~         sparse
 //	%         rotten
 
 func parsePath(picture string) ([]Item, error) {
@@ -25,7 +24,7 @@ func parsePath(picture string) ([]Item, error) {
 		var it Item
 		rest, memory := strings.CutPrefix(word, "m")
 		it.Memory = memory
-		for flag, set := range map[string]*bool{"*": &it.Entered, "!": &it.Claimed, "?": &it.ClaimedRead, "~": &it.Sparse, "%": &it.Rotten} {
+		for flag, set := range map[string]*bool{"*": &it.Entered, "!": &it.Claimed, "?": &it.ClaimedRead, "%": &it.Rotten} {
 			if before, after, ok := strings.Cut(rest, flag); ok {
 				rest, *set = before+after, true
 			}
@@ -72,7 +71,7 @@ func drawPath(path []Item) string {
 		for _, flag := range []struct {
 			set  bool
 			mark string
-		}{{it.Entered && i > 0, "*"}, {it.Claimed, "!"}, {it.ClaimedRead, "?"}, {it.Sparse, "~"}, {it.Rotten, "%"}} {
+		}{{it.Entered && i > 0, "*"}, {it.Claimed, "!"}, {it.ClaimedRead, "?"}, {it.Rotten, "%"}} {
 			if flag.set {
 				word += flag.mark
 			}
@@ -89,7 +88,7 @@ func (p Plan) String() string { return fmt.Sprintf("%s %d..%d %s", p.Kind, p.Fir
 // those items that hold them: DeadBy counts as in the path before.
 func merged(path []Item, plan Plan) Item {
 	it := path[plan.First]
-	it.Sparse, it.Rotten, it.DeadBy = false, false, nil
+	it.Rotten, it.DeadBy = false, nil
 	for _, older := range path[plan.First+1 : plan.Last+1] {
 		it.Bytes += older.Bytes
 		it.Rows += older.Rows

@@ -31,9 +31,6 @@ func checkPlan(t require.TestingT, path []Item, plan Plan) {
 		if plan.Kind == KindMerge && plan.Last == len(path)-1 {
 			require.LessOrEqual(t, rng[len(rng)-1].Bytes, newer, "the base is copied for the read bound: %s", picture)
 		}
-	case ReasonSparse:
-		require.Equal(t, KindRewrite, plan.Kind, picture)
-		require.True(t, len(rng) == 1 && rng[0].Sparse, picture)
 	case ReasonDead:
 		require.Positive(t, dropped(path, plan), picture)
 		if plan.Kind == KindRewrite {
@@ -60,7 +57,6 @@ func checkRest(t require.TestingT, path []Item, p Policy) {
 	memory, runs, mixed := 0, 0, false
 	var rows, dead uint64
 	for i, it := range path {
-		require.False(t, it.Sparse, "sparse: %s", picture)
 		require.False(t, it.Rotten, "rotten: %s", picture)
 		rows += it.Rows
 		for _, d := range it.DeadBy {

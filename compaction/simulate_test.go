@@ -121,12 +121,10 @@ func TestARandomTreeComesToRestWithinTheBounds(t *testing.T) {
 	for reason, n := range plans {
 		rewrites := float64(rewritten[reason]) / float64(written)
 		t.Logf("%-10s  %4d plans, %.2f rewrites of a row", reason, n, rewrites)
-		if reason != ReasonSparse { // how many nodes are sparse is the test's own choice
-			all += rewrites
-		}
+		all += rewrites
 	}
 	require.Less(t, all, 10.0) // half of the policies are tight
-	for _, reason := range []string{ReasonEmpty, ReasonSpace, ReasonTombstones, ReasonTier, ReasonReadBound, ReasonDead, ReasonSparse} {
+	for _, reason := range []string{ReasonEmpty, ReasonSpace, ReasonTombstones, ReasonTier, ReasonReadBound, ReasonDead} {
 		require.Greater(t, plans[reason], 40, "%q hardly happened: the test no longer covers it", reason)
 	}
 }
@@ -137,7 +135,7 @@ func randomStep(s *simTree, r *rand.Rand, i int, fewForks bool) {
 	if r.Intn(3) > 0 {
 		name = "main"
 	}
-	switch r.Intn(10) {
+	switch r.Intn(9) {
 	case 0, 1, 2, 3:
 		n := logUniform(r, i)
 		it := Item{Bytes: n, Rows: n, Memory: r.Intn(4) > 0}
@@ -181,10 +179,6 @@ func randomStep(s *simTree, r *rand.Rand, i int, fewForks bool) {
 			n = n.older
 		}
 		n.item.Claimed, n.item.ClaimedRead = r.Intn(3) == 0, r.Intn(3) == 0
-	case 9:
-		if n := s.names[name]; n != nil && !n.item.Memory && n.item.Bytes > 0 {
-			n.item.Sparse = true
-		}
 	}
 }
 

@@ -300,7 +300,8 @@ func (s *Store) tendTables() error {
 	tables := func(k compaction.Kind) bool { return k != compaction.KindConsolidate }
 	for {
 		did, err := s.pass(tables, s.paced())
-		if err != nil || !did {
+		moved, unmoved := s.relocateSparse(s.paced())
+		if err = errors.Join(err, unmoved); err != nil || !did && !moved {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func forksHit(t *forktree.Tree, num ids.FileNum, offset int64) []string {
 		hit := n.Older != nil && bad[n.Older]
 		if n.Run != nil && !hit {
 			hit = slices.ContainsFunc(n.Run.Tables, func(tb *forktree.Table) bool {
-				m := &tb.Meta
+				m := tb.Place.Meta()
 				inside := offset < 0 || uint64(offset) >= m.Offset && uint64(offset) < m.Offset+m.Length
 				return m.File == num && inside
 			})

@@ -363,7 +363,7 @@ func (w *plainWalk) step(src *source) (bool, error) {
 			return false, nil
 		}
 		w.openMarks(src, src.run.Tables[src.next])
-		src.opened = &src.run.Tables[src.next].Meta
+		src.opened = src.run.Tables[src.next].Place.Meta()
 		src.next++
 		reader, err := w.tables.Reader(src.opened)
 		if err != nil {

@@ -155,7 +155,7 @@ func (c *checker) metas() []*sstable.Meta {
 	switch {
 	case c.tree != nil:
 		for _, t := range c.tree.Tables() {
-			out = append(out, &t.Meta)
+			out = append(out, t.Place.Meta())
 		}
 	case c.state != nil:
 		for _, id := range slices.Sorted(maps.Keys(c.state.Tables)) {

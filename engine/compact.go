@@ -69,11 +69,8 @@ func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compa
 		return plan, nil, nil
 	}
 	var tables []rotten
-	switch {
-	case plan.Kind == compaction.KindRewrite && plan.Reason == compaction.ReasonDead:
+	if plan.Kind == compaction.KindRewrite {
 		tables = dead[plan.First]
-	case plan.Kind == compaction.KindRewrite:
-		tables = inSparseFiles(nodes[plan.First])
 	}
 	return plan, s.claimLocked(nodes[plan.First : plan.Last+1]), tables
 }
@@ -86,7 +83,7 @@ func (s *Store) itemLocked(n *forktree.Node) compaction.Item {
 	if n.Mem != nil {
 		it.Bytes, it.Rows = uint64(n.Mem.Bytes()), uint64(n.Mem.Len())
 	} else {
-		it.Bytes, it.Rows, it.Tombstones, it.Sparse = n.Run.Bytes(), n.Run.Rows(), n.Run.Tombstones(), n.Run.Sparse()
+		it.Bytes, it.Rows, it.Tombstones = n.Run.Bytes(), n.Run.Rows(), n.Run.Tombstones()
 	}
 	return it
 }

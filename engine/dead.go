@@ -105,19 +105,6 @@ func deadRowsOf(marks []*forktree.Marks, below *deadRows) *deadRows {
 	return below
 }
 
-// inSparseFiles gives the tables of a node that lie in files of which little is alive.
-func inSparseFiles(n *forktree.Node) (tables []rotten) {
-	var own deadOnPath
-	own.add(n)
-	dead := own.of(n.Run)
-	for _, t := range n.Run.Tables {
-		if t.Sparse() {
-			tables = append(tables, rotten{t, dead[t]})
-		}
-	}
-	return tables
-}
-
 // rotten is a table that is to be rewritten without the rows that no path needs.
 type rotten struct {
 	table *forktree.Table

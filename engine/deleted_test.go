@@ -542,9 +542,9 @@ func TestMarksOnOtherTablesOfTheSameFileStay(t *testing.T) {
 	m.set("one", "jkl")
 	m.flush()
 	base, main, one := m.top("one").Older, m.top(MainFork), m.top("one")
-	file := base.Run.Tables[0].Meta.File
-	require.Equal(m, file, main.Run.Tables[0].Meta.File)
-	require.Equal(m, file, one.Run.Tables[0].Meta.File)
+	file := base.Run.Tables[0].Place.Meta().File
+	require.Equal(m, file, main.Run.Tables[0].Place.Meta().File)
+	require.Equal(m, file, one.Run.Tables[0].Place.Meta().File)
 
 	m.makeFork("one", "three")
 	m.delete("two", "ag")

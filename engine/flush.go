@@ -206,7 +206,7 @@ func (s *Store) flushJob(nodes []*forktree.Node, stuck map[*forktree.Node]error)
 		return false, rest, errors.Join(diskFull(s.blame(err)), s.discard(out))
 	}
 	s.opts.Schedule.Reach(schedule.FlushWritten)
-	s.installFlushed(claims, results, out.Files())
+	s.installFlushed(claims, results, out)
 	err = s.afterInstall(schedule.FlushPlaced)
 	s.back.announce()
 	s.closeOutput(out)
@@ -216,7 +216,8 @@ func (s *Store) flushJob(nodes []*forktree.Node, stuck map[*forktree.Node]error)
 // installFlushed installs the results of a flush, some at a time. Their tables share
 // files, which have to stay although the first nodes may be gone before the last ones
 // are installed.
-func (s *Store) installFlushed(claims []*forktree.Claim, results []flushed, files []ids.FileNum) {
+func (s *Store) installFlushed(claims []*forktree.Claim, results []flushed, out *compaction.Output) {
+	files := out.Files()
 	s.pinFiles(files)
 	few := s.opts.Schedule.Few(claimsAtOnce)
 	for first := 0; first < len(claims); first += few {
@@ -229,7 +230,7 @@ func (s *Store) installFlushed(claims []*forktree.Claim, results []flushed, file
 				s.installFlushedLocked(c, &results[first+i])
 			}
 			if last == len(claims) {
-				s.unpinFilesLocked(files)
+				s.unpinOutputLocked(out)
 			}
 		})
 	}
@@ -241,6 +242,15 @@ func (s *Store) pinFiles(files []ids.FileNum) {
 	for _, num := range files {
 		s.mu.tree.PinFile(num)
 	}
+}
+
+// unpinOutputLocked lets the files of an output go as soon as nothing in them is
+// needed. What nobody wanted when it was installed counts as dead from the start.
+func (s *Store) unpinOutputLocked(out *compaction.Output) {
+	for i, n := range out.FileBytes() {
+		s.mu.tree.SetFileBytes(out.Files()[i], n)
+	}
+	s.unpinFilesLocked(out.Files())
 }
 
 func (s *Store) unpinFilesLocked(files []ids.FileNum) {

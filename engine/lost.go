@@ -28,7 +28,7 @@ func (s *Store) measureTables(tree *forktree.Tree, state *manifest.State) (lost 
 	fsys, dir := s.fs, s.dir
 	var missing error
 	for _, t := range tree.Tables() {
-		size, err := checkTableFile(fsys, dir, t.Meta)
+		size, err := checkTableFile(fsys, dir, *t.Place.Meta())
 		switch {
 		case errors.Is(err, errTableMissing):
 			missing = err
@@ -38,7 +38,7 @@ func (s *Store) measureTables(tree *forktree.Tree, state *manifest.State) (lost 
 		case err != nil:
 			return nil, err
 		}
-		tree.SetFileBytes(t.Meta.File, size)
+		tree.SetFileBytes(t.Place.Meta().File, size)
 	}
 	if missing == nil || s.opts.ReadOnly {
 		return lost, nil

@@ -184,7 +184,7 @@ func (m *marking) marks(n, below *forktree.Node) (keys string) {
 		if mk == nil {
 			continue
 		}
-		r, err := m.s.tables.Reader(&tb.Meta)
+		r, err := m.s.tables.ReaderAt(&tb.Place)
 		require.NoError(m, err)
 		it := r.NewIter(nil)
 		for _, row := range mk.Vector.Bitmap().ToArray() {

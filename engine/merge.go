@@ -141,7 +141,8 @@ func (s *Store) workLocked(c *forktree.Claim) *work {
 
 // merged is what the parts have become.
 type merged struct {
-	parts [][]sstable.Meta // of each part that is not kept
+	parts [][]sstable.Meta  // of each part that is not kept
+	made  []*forktree.Table // the same, once the tree knows them
 	remap *sstable.Remap
 	deletes
 }
@@ -227,7 +228,7 @@ func (s *Store) mergeInputs(runs []deadRun, remap *sstable.RemapBuilder) (inputs
 				continue
 			}
 			tables = append(tables, compaction.RunTable{Meta: &t.Meta, Open: func() (*sstable.Iter, error) {
-				reader, err := s.tables.Reader(&t.Meta)
+				reader, err := s.tables.ReaderAt(&t.Place)
 				if err != nil {
 					return nil, err
 				}
@@ -252,7 +253,7 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 	if r == nil {
 		return used, nil
 	}
-	opened := s.openTables(res.parts)
+	opened := s.openTables(res.made)
 	for begun := time.Now(); opened == nil && s.stage(c, r); begun = time.Now() {
 		s.yield(begun, schedule.MarksStaged)
 	}
@@ -274,12 +275,10 @@ func (s *Store) replace(c *forktree.Claim, w *work, res *merged) (used map[ids.F
 // openTables opens new tables before the old ones go: one that cannot be read must
 // not take their place, and the first reader afterwards finds filter and index in
 // memory.
-func (s *Store) openTables(parts [][]sstable.Meta) error {
-	for _, metas := range parts {
-		for i := range metas {
-			if _, err := s.tables.Reader(&metas[i]); err != nil {
-				return fmt.Errorf("open a table that was just written: %w", err)
-			}
+func (s *Store) openTables(made []*forktree.Table) error {
+	for _, t := range made {
+		if _, err := s.tables.ReaderAt(&t.Place); err != nil {
+			return fmt.Errorf("open a table that was just written: %w", err)
 		}
 	}
 	return nil
@@ -309,7 +308,9 @@ func (s *Store) prepare(c *forktree.Claim, w *work, res *merged, used map[ids.Fi
 			tables = append(tables, p.kept)
 			continue
 		}
-		tables = append(tables, t.NewTables(parts[0])...)
+		made := t.NewTables(parts[0])
+		res.made = append(res.made, made...)
+		tables = append(tables, made...)
 		for _, m := range parts[0] {
 			used[m.File] = true
 		}

@@ -176,9 +176,9 @@ func TestWaitingEndsUnderTraffic(t *testing.T) {
 	traffic.Wait()
 }
 
-// A file of which little is alive is rewritten also if its dead tables died before
-// the store was opened.
-func TestSparseFilesAreRewrittenAfterAReopen(t *testing.T) {
+// A file of which little is alive is emptied also if its dead tables died before the
+// store was opened.
+func TestSparseFilesAreEmptiedAfterAReopen(t *testing.T) {
 	disk := crashfs.New()
 	o := &engine.Options{FS: disk, Manual: true}
 	s := open(t, "/db", o)

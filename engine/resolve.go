@@ -113,7 +113,7 @@ func (r *resolver) gone(key []byte) (bool, error) {
 func (r *resolver) find(layer int, t *forktree.Table, key []byte) (ordinal uint64, kind iterator.Kind, ok bool, err error) {
 	f := &r.finders[layer]
 	if f.table != t {
-		reader, err := r.below.s.tables.Reader(&t.Meta)
+		reader, err := r.below.s.tables.ReaderAt(&t.Place)
 		if err != nil {
 			return 0, 0, false, err
 		}
@@ -187,7 +187,7 @@ func (r *resolver) deleteRange(l layer, span iterator.Span) error {
 }
 
 func (r *resolver) ordinalGE(t *forktree.Table, key []byte) (uint64, error) {
-	reader, err := r.below.s.tables.Reader(&t.Meta)
+	reader, err := r.below.s.tables.ReaderAt(&t.Place)
 	if err != nil {
 		return 0, r.below.s.blame(err)
 	}

@@ -115,6 +115,8 @@ func (s *Store) Compact() (err error) {
 			return fmt.Errorf("compact: %w", err)
 		}
 		did, err := s.pass(func(compaction.Kind) bool { return true }, s.stopped)
+		moved, unmoved := s.relocateSparse(s.stopped)
+		did, err = did || moved, errors.Join(err, unmoved)
 		if err != nil { // of one path; what merges of others have replaced goes all the same
 			return fmt.Errorf("compact: %w", errors.Join(err, s.afterSwap()))
 		}

@@ -11,6 +11,7 @@ type counters struct {
 	bytesFlushed, bytesMerged, tombstonesDropped                atomic.Uint64
 	tombstonesResolved, rowsMarked, vectorsStaged, deadRewrites atomic.Uint64
 	filesRemoved, discarded, stalls                             atomic.Uint64
+	tablesRelocated, bytesRelocated                             atomic.Uint64
 	installs                                                    atomic.Uint64 // of any kind, and files removed
 	flats                                                       atomic.Uint64 // built
 	iterators                                                   atomic.Int64
@@ -45,6 +46,8 @@ type Stats struct {
 	MarkedRows             uint64 // marks in all vectors; a row may be marked by many nodes
 	RowsMarked             uint64 // marks made by deletes
 	DeadRewrites           uint64 // merges because of dead rows
+	TablesRelocated        uint64 // tables copied as they are, to give back the space in their files
+	BytesRelocated         uint64
 	FilesRemoved           uint64
 	WriteStalls            uint64 // writes that waited for memory
 	CacheHits, CacheMisses uint64
@@ -69,6 +72,7 @@ func (s *Store) Stats() Stats {
 		BytesFlushed: c.bytesFlushed.Load(), BytesMerged: c.bytesMerged.Load(), TombstonesDropped: c.tombstonesDropped.Load(),
 		TombstonesResolved: c.tombstonesResolved.Load(), RowsMarked: c.rowsMarked.Load(), DeadRewrites: c.deadRewrites.Load(),
 		Vectors: t.MarkCount(), VectorBytes: t.MarkBytes(), VectorsTranslated: t.Translated(), VectorsStaged: c.vectorsStaged.Load(),
+		TablesRelocated: c.tablesRelocated.Load(), BytesRelocated: c.bytesRelocated.Load(),
 		FilesRemoved: c.filesRemoved.Load(), WriteStalls: c.stalls.Load(),
 		CacheHits: uint64(cache.Hits), CacheMisses: uint64(cache.Misses), CacheBytes: cache.Bytes,
 		OpenTables: readers.Readers, TableCacheBytes: readers.Bytes, TablesEvicted: readers.Evicted,

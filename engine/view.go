@@ -176,7 +176,7 @@ func (v *view) getIn(l *layer, dst, key []byte) (out []byte, kind iterator.Kind,
 	if dead.whole() {
 		return dst, 0, false, nil
 	}
-	r, err := v.s.tables.Reader(&t.Meta)
+	r, err := v.s.tables.ReaderAt(&t.Place)
 	if err != nil {
 		return dst, 0, false, err
 	}
@@ -219,7 +219,7 @@ func (v *view) runIter(run *forktree.Run) iterator.Iterator {
 			return m.Smallest, m.Largest
 		},
 		func(i int) (iterator.Iterator, error) {
-			r, err := v.s.tables.Reader(&tables[i].Meta)
+			r, err := v.s.tables.ReaderAt(&tables[i].Place)
 			if err != nil {
 				return nil, err
 			}

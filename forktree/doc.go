@@ -23,8 +23,10 @@
 //     enters lose their last reference.
 //  6. Release takes unreferenced nodes apart in slices; runs, tables and files
 //     that fall to zero are reported by TakeTransaction and TakeObsolete.
+//  7. Of a file that many tables shared and few still live in, Sparse gives these
+//     few, and Relocate lets them lie elsewhere: same ids, same rows, same marks.
 //
-// Read the files in this order: node.go, run.go, tree.go, refs.go, claim.go,
+// Read the files in this order: node.go, run.go, file.go, tree.go, refs.go, claim.go,
 // swap.go, marks.go, replace.go, transaction.go, load.go, path.go, sizes.go, draw.go,
 // verify.go.
 package forktree

@@ -52,6 +52,10 @@ func stretch(x *Node, n int, memory bool) []*Node {
 }
 
 func (s *protocolStore) begin() {
+	if s.chance(7) {
+		s.beginRelocation()
+		return
+	}
 	nodes := s.tree.Nodes()
 	if len(nodes) == 0 {
 		return

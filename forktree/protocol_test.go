@@ -50,6 +50,8 @@ func TestProtocol(t *testing.T) {
 		"rewrite", "rewrite of some tables", "dead rows left out", "dead rows rewritten", "merge under marks", "rewrite under marks",
 		"staged", "swept", "job abandoned", "crash behind marks that were written ahead",
 		"prepared marks carried over", "marks installed over a staged replacement",
+		"sparse file", "relocation", "relocation in several steps", "relocation of what nobody needs any more",
+		"relocation under a view", "relocation under a replacement", "relocation under marks",
 	} {
 		require.Positive(t, total[what], "never happened: %s", what)
 	}
@@ -81,6 +83,8 @@ func TestEachRuleOfTheProtocolIsNeeded(t *testing.T) {
 		{"inherit", "a merge goes on marking what its range marks further below", 50},
 		{"under", "a delete marks what lies under a tombstone too", 400},
 		{"rangewait", "a node with range deletes waits until all below it is in tables", 50},
+		{"moved", "a relocation is published before the old file goes", 50},
+		{"copypin", "a file that is being copied stays", 200},
 		{"through", "a table is rewritten without rows that are dead on every path only", 200},
 	} {
 		t.Run(rule.name, func(t *testing.T) {
@@ -220,8 +224,11 @@ func (s *protocolStore) check() error {
 	if err := s.tree.Verify(claims, pins); err != nil {
 		return err
 	}
+	if s.lost {
+		return errors.New("a file was unlinked before it was copied")
+	}
 	for _, tb := range s.tree.Tables() {
-		if !s.files[tb.Meta.File] {
+		if !s.files[tb.Place.Meta().File] {
 			return fmt.Errorf("the file of table %d was unlinked", tb.Meta.ID)
 		}
 	}
@@ -273,7 +280,7 @@ func (s *protocolStore) recover(last ids.LSN, n cut) (*Tree, error) {
 		return nil, err
 	}
 	for _, tb := range tree.Tables() {
-		if !s.files[tb.Meta.File] {
+		if !s.files[tb.Place.Meta().File] {
 			return nil, fmt.Errorf("the file of table %d was unlinked", tb.Meta.ID)
 		}
 	}
@@ -348,7 +355,7 @@ func (s *protocolStore) rest() error {
 			reached[n.ID] = true
 			if n.Run != nil {
 				for _, tb := range n.Run.Tables {
-					tables[tb.Meta.ID], files[tb.Meta.File] = true, true
+					tables[tb.Meta.ID], files[tb.Place.Meta().File] = true, true
 				}
 			}
 		}

@@ -2,9 +2,7 @@ package forktree
 
 import (
 	"bytes"
-	"slices"
 
-	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/sstable"
 )
@@ -21,9 +19,11 @@ type Run struct {
 	bytes uint64 // see size; 0 until somebody asks
 }
 
-// Table is one sorted table. Its place in a file is an attribute.
+// Table is one sorted table. Where it lies is an attribute, which may change at any
+// time: see Tree.Relocate.
 type Table struct {
-	Meta sstable.Meta
+	Meta  sstable.Meta  // what is in it; its File and Offset are zero
+	Place sstable.Place // where it lies, for those who read it
 
 	// Local is the engine's own, such as an opened reader; the tree never looks
 	// at it.
@@ -35,21 +35,15 @@ type Table struct {
 	held   int32 // runs held by at least one node: while > 0 the manifest names it
 	alive  int32 // runs held or pinned: while > 0 its file stays
 	file   *file
+	nth    int // in file.tables
 	logged bool
+	moved  bool // since it was logged
+	letBe  bool // it cannot be read: do not relocate it
 }
 
 // Shares tells whether another node than the run's has the table, in this run or in
 // another.
 func (r *Run) Shares(tb *Table) bool { return r.holders > 1 || tb.held > 1 }
-
-// file is a table file: it goes when its last table does.
-type file struct {
-	num       ids.FileNum
-	alive     int32  // tables with alive > 0, and pins
-	pins      int32  // jobs that have yet to make tables of it known
-	liveBytes uint64 // of the tables that nodes hold
-	allBytes  uint64 // up to the end of the last table that was ever known in it
-}
 
 // Bytes is the size of the run's tables on disk.
 func (r *Run) Bytes() uint64 {
@@ -129,13 +123,10 @@ func (r *Run) check() {
 }
 
 func (t *Tree) addTable(m sstable.Meta) *Table {
-	f := t.files[m.File]
-	if f == nil {
-		f = &file{num: m.File}
-		t.files[m.File] = f
-	}
-	tb := &Table{Meta: m, file: f}
-	f.allBytes = max(f.allBytes, m.Offset+m.Length)
+	tb := &Table{Meta: m}
+	tb.Place.Set(m)
+	tb.Meta.File, tb.Meta.Offset = 0, 0
+	t.fileOf(m.File).add(tb, &m)
 	t.tables[m.ID] = tb
 	return tb
 }
@@ -153,6 +144,7 @@ func (t *Tree) hold(r *Run) {
 		tb.held++
 		if tb.held == 1 {
 			tb.file.liveBytes += tb.Meta.Length
+			t.weigh(tb.file)
 			t.liveBytes += tb.Meta.Length
 			t.newTables = append(t.newTables, tb)
 		}
@@ -173,6 +165,7 @@ func (t *Tree) letGo(r *Run) {
 		invariant.Check(tb.held >= 0, "table %d is let go twice", tb.Meta.ID)
 		if tb.held == 0 {
 			tb.file.liveBytes -= tb.Meta.Length
+			t.weigh(tb.file)
 			t.liveBytes -= tb.Meta.Length
 			if tb.logged {
 				tb.logged = false
@@ -229,50 +222,7 @@ func (t *Tree) perish(r *Run) {
 		}
 		delete(t.tables, tb.Meta.ID)
 		t.goneReaders = append(t.goneReaders, tb)
+		tb.file.remove(tb)
 		t.leave(tb.file)
 	}
 }
-
-// PinFile keeps a file, although all of its tables that the tree knows may go, for a
-// job that makes the tables of one file known in several steps: before the first of
-// them. UnpinFile takes the pin back, with or after the last.
-func (t *Tree) PinFile(num ids.FileNum) {
-	f := t.files[num]
-	if f == nil {
-		f = &file{num: num}
-		t.files[num] = f
-	}
-	f.alive++
-	f.pins++
-}
-
-// UnpinFile takes back one PinFile.
-func (t *Tree) UnpinFile(num ids.FileNum) {
-	f := t.files[num]
-	invariant.Check(f != nil && f.pins > 0, "file %d is unpinned twice", num)
-	f.pins--
-	t.leave(f)
-}
-
-func (t *Tree) leave(f *file) {
-	f.alive--
-	if f.alive == 0 {
-		delete(t.files, f.num)
-		t.goneFiles = append(t.goneFiles, f.num)
-	}
-}
-
-// SetFileBytes says how long a file is, dead bytes included, after the tree was
-// loaded.
-func (t *Tree) SetFileBytes(num ids.FileNum, n uint64) {
-	if f := t.files[num]; f != nil {
-		f.allBytes = max(f.allBytes, n)
-	}
-}
-
-// Sparse tells whether less than half of some file that the run has tables in
-// is still held by nodes, so that rewriting these gives space back.
-func (r *Run) Sparse() bool { return slices.ContainsFunc(r.Tables, (*Table).Sparse) }
-
-// Sparse tells whether less than half of the table's file is still held by nodes.
-func (tb *Table) Sparse() bool { return tb.file.liveBytes*2 < tb.file.allBytes }

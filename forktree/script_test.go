@@ -2,6 +2,7 @@ package forktree
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -53,7 +54,10 @@ var update = flag.Bool("update", false, "write the scripts' outputs anew")
 //	draw                   the tree
 //	txn                    what the manifest and the disk are owed
 //	low                    what must stay in the log
-//	sparse nA              is less than half of one of its files alive?
+//	sparse BYTES TABLES    what is alive in files that are less than half alive
+//	relocate tA …          move tables to a new file
+//	pinfile fA, unpinfile fA
+//	letbe tA
 //
 // Lines that begin with ">" are what the commands said; every command is
 // followed by Verify.
@@ -200,10 +204,45 @@ func (s *script) run(command string, args []string) {
 			s.say("%d", low)
 		}
 	case "sparse":
-		s.say("%v", s.nodeOf(args[0]).Run.Sparse())
+		var some []string
+		for _, tb := range s.tree.Sparse(uint64(s.number(args[0])), s.number(args[1])) {
+			some = append(some, fmt.Sprintf("t%d in f%d", tb.Meta.ID, tb.Place.Meta().File))
+		}
+		s.say("%s", cmp.Or(strings.Join(some, ", "), "nothing"))
+	case "relocate":
+		s.relocate(args)
+	case "pinfile":
+		s.tree.PinFile(ids.FileNum(s.number(args[0][1:])))
+	case "unpinfile":
+		s.tree.UnpinFile(ids.FileNum(s.number(args[0][1:])))
+	case "letbe":
+		s.tableOf(args[0]).LetBe()
 	default:
 		require.Fail(s.t, "unknown command", command)
 	}
+}
+
+func (s *script) tableOf(word string) *Table {
+	tb := s.tree.tables[ids.TableID(s.number(word[1:]))]
+	require.NotNil(s.t, tb, "there is no table %s", word)
+	return tb
+}
+
+// relocate moves tables to a new file, neighbours beside each other.
+func (s *script) relocate(names []string) {
+	s.file++
+	num, offset := ids.FileNum(s.file), uint64(0)
+	s.tree.PinFile(num)
+	for _, name := range names {
+		tb := s.tableOf(name)
+		to := *tb.Place.Meta()
+		to.File, to.Offset = num, offset
+		if !s.tree.Relocate(tb, to) {
+			s.say("nobody needs %s", name)
+		}
+		offset += to.Length
+	}
+	s.tree.UnpinFile(num)
 }
 
 // runOnFork runs the commands whose first argument is a fork or a snapshot.

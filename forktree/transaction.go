@@ -36,9 +36,9 @@ func (t *Tree) TakeTransaction() *manifest.Transaction {
 	}
 	t.dirtyNodes = t.dirtyNodes[:0]
 	for _, tb := range t.newTables {
-		if tb.held > 0 && !tb.logged {
-			tb.logged = true
-			tx.PutTables = append(tx.PutTables, tb.Meta)
+		if tb.held > 0 && (!tb.logged || tb.moved) {
+			tb.logged, tb.moved = true, false
+			tx.PutTables = append(tx.PutTables, *tb.Place.Meta())
 		}
 	}
 	t.newTables = t.newTables[:0]

@@ -16,6 +16,7 @@ type Tree struct {
 	snapNames map[string]*Snapshot
 	tables    map[ids.TableID]*Table
 	files     map[ids.FileNum]*file
+	sparse    map[*file]struct{} // less than half of them is alive
 
 	claims       map[*Claim]struct{}       // open ones
 	replacements map[*Replacement]struct{} // those that have not ended
@@ -56,6 +57,7 @@ func New() *Tree {
 		snapNames:  map[string]*Snapshot{},
 		tables:     map[ids.TableID]*Table{},
 		files:      map[ids.FileNum]*file{},
+		sparse:     map[*file]struct{}{},
 		dirtyForks: map[ids.ForkID]struct{}{},
 		dirtySnaps: map[ids.SnapshotID]struct{}{},
 		goneMarks:  map[manifest.MarksKey]struct{}{},

@@ -138,14 +138,20 @@ func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
 		}
 	}
 	files := map[ids.FileNum]int32{}
+	liveIn := map[*file]uint64{}
 	var liveBytes uint64
 	for id, tb := range t.tables {
 		if tb.held != held[tb] || tb.alive != alive[tb] || tb.alive == 0 {
 			return fmt.Errorf("table %d counts %d held and %d alive; there are %d and %d", id, tb.held, tb.alive, held[tb], alive[tb])
 		}
-		files[tb.Meta.File]++
+		m := tb.Place.Meta()
+		if m.ID != id || tb.Meta.ID != id || t.files[m.File] != tb.file || tb.file.tables[tb.nth] != tb {
+			return fmt.Errorf("table %d is filed wrongly in file %d", id, m.File)
+		}
+		files[m.File]++
 		if tb.held > 0 {
 			liveBytes += tb.Meta.Length
+			liveIn[tb.file] += tb.Meta.Length
 		}
 	}
 	if len(alive) != len(t.tables) {
@@ -158,8 +164,19 @@ func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
 		if f.alive != files[num]+f.pins || f.alive == 0 {
 			return fmt.Errorf("file %d counts %d tables and pins, there are %d and %d", num, f.alive, files[num], f.pins)
 		}
+		if len(f.tables) != int(files[num]) || f.liveBytes != liveIn[f] || f.liveBytes > f.allBytes {
+			return fmt.Errorf("file %d counts %d tables, %d of %d bytes alive; there are %d and %d", num, len(f.tables), f.liveBytes, f.allBytes, files[num], liveIn[f])
+		}
+		if _, listed := t.sparse[f]; listed != f.sparse() {
+			return fmt.Errorf("file %d: %d of %d bytes are alive, listed as sparse: %v", num, f.liveBytes, f.allBytes, listed)
+		}
 		if f.pins > 0 {
 			files[num] += f.pins
+		}
+	}
+	for f := range t.sparse {
+		if t.files[f.num] != f {
+			return fmt.Errorf("file %d is listed as sparse and gone", f.num)
 		}
 	}
 	if len(files) != len(t.files) {

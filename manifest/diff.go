@@ -4,7 +4,7 @@ import "slices"
 
 // Diff gives the transaction that turns from into to, counters left out: applied
 // to from, it gives what to holds. A table is never changed under its id, so only
-// its coming and going counts; a vector never loses a row, so only its coming,
+// its coming, moving and going counts; a vector never loses a row, so only its coming,
 // growing and going does. Cost: O(objects in both, and bytes of the vectors that are
 // not the same object).
 func Diff(from, to *State) *Transaction {
@@ -13,7 +13,7 @@ func Diff(from, to *State) *Transaction {
 	t.PutSnapshots, t.DropSnapshots = changes(from.Snapshots, to.Snapshots, func(a, b Snapshot) bool { return a == b })
 	t.PutNodes, t.DropNodes = changes(from.Nodes, to.Nodes, sameNode)
 	for id, m := range to.Tables {
-		if _, ok := from.Tables[id]; !ok {
+		if had, ok := from.Tables[id]; !ok || had.File != m.File || had.Offset != m.Offset {
 			t.PutTables = append(t.PutTables, m)
 		}
 	}

@@ -19,14 +19,15 @@ func TestDiffTurnsOneStateIntoTheOther(t *testing.T) {
 	to.Snapshots = map[ids.SnapshotID]Snapshot{6: {ID: 6, Name: "made"}}
 	from.Nodes = map[ids.NodeID]Node{7: {ID: 7, Tables: []ids.TableID{10}}, 8: {ID: 8, Older: 7}, 9: {ID: 9}}
 	to.Nodes = map[ids.NodeID]Node{7: {ID: 7, Tables: []ids.TableID{11}}, 8: {ID: 8}, 12: {ID: 12}}
-	from.Tables = map[ids.TableID]sstable.Meta{10: {ID: 10, Rows: 5}, 13: {ID: 13, Rows: 9}}
-	to.Tables = map[ids.TableID]sstable.Meta{11: {ID: 11}, 13: {ID: 13, Rows: 9}}
+	from.Tables = map[ids.TableID]sstable.Meta{10: {ID: 10, Rows: 5}, 13: {ID: 13, Rows: 9}, 14: {ID: 14, File: 1}, 15: {ID: 15, File: 1}}
+	to.Tables = map[ids.TableID]sstable.Meta{11: {ID: 11}, 13: {ID: 13, Rows: 9}, 14: {ID: 14, File: 2}, 15: {ID: 15, File: 1, Offset: 9}}
 	from.Marks = map[MarksKey]*sstable.Vector{{7, 13}: vectorOf(9, 1), {8, 13}: vectorOf(9, 1, 2), {8, 10}: vectorOf(5, 1), {9, 13}: vectorOf(9, 3)}
 	to.Marks = map[MarksKey]*sstable.Vector{{7, 13}: vectorOf(9, 1), {8, 13}: vectorOf(9, 1, 2, 7), {12, 13}: sstable.WholeVector(9), {9, 13}: from.Marks[MarksKey{9, 13}]}
 	d := Diff(from, to)
 	require.Len(t, d.AddMarks, 2, "an equal vector is left out, also if it is another object")
 	require.Equal(t, []MarksKey{{8, 10}}, d.DropMarks)
 	require.Len(t, d.PutForks, 2, "what stays the same is left out")
+	require.Len(t, d.PutTables, 3, "one is new and two have moved")
 	from.Apply(d)
 	require.Equal(t, to, from)
 	require.True(t, Diff(from, to).Empty())

@@ -35,7 +35,8 @@
 //	FlushPlaced         swap and transaction have their place  the transaction is durable          a job
 //	ConsolidatePicked   memtables are claimed                  they are merged                     a job, claims
 //	ConsolidateMerged   one memtable holds all rows            the swap                            a job, claims
-//	MergePicked         runs are claimed and pinned            they are merged                     a job, claims
+//	MergePicked         runs are claimed and pinned, or files  they are merged, or copied          a job, claims
+//	                    with tables that shall lie elsewhere
 //	MergeWritten        the tables are durable                 the swap                            a job, claims
 //	MarksStaged         some vectors are carried over to the   others are, or the swap             a job, claims
 //	                    new tables

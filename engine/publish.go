@@ -124,6 +124,9 @@ func (s *Store) unlink(z zombie) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	// A reader that had asked for the place of a table before it was relocated may have
+	// opened the file again: its space would stay as long as the descriptor.
+	s.tables.ForgetFile(z.num)
 	s.counter.filesRemoved.Add(1)
 	s.counter.installs.Add(1)
 	return nil

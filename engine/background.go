@@ -20,6 +20,7 @@ type background struct {
 	stopping bool
 	memory   worker
 	merge    worker
+	owing    bool  // what is owed to the manifest is being published
 	urgent   int   // callers of Settle: work at full speed, do not rest
 	flushErr error // why the last flush failed; nil after one that succeeded
 	logKept  bool  // a node that cannot be written keeps the log long: no flush for its sake for a while

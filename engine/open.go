@@ -223,7 +223,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 	s.mu.tree = tree
 	s.nextID.Store(loaded.NextID)
 	s.idBound.Store(loaded.NextID + numberBlock)
-	s.mu.lsnBound = loaded.NextLSN + numberBlock
+	s.lsnBound.Store(uint64(loaded.NextLSN + numberBlock))
 	s.mu.lastLSN = loaded.NextLSN - 1
 	s.mu.trimmed = loaded.Trimmed
 	s.visible.Store(uint64(s.mu.lastLSN))
@@ -233,7 +233,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 	recovered.Apply(tree.TakeTransaction())
 	change := manifest.Diff(loaded, recovered)
 
-	loaded.NextID, loaded.NextLSN = s.idBound.Load(), s.mu.lsnBound
+	loaded.NextID, loaded.NextLSN = s.idBound.Load(), ids.LSN(s.lsnBound.Load())
 	var err error
 	s.man, err = manifest.Create(s.fs, s.dir, loaded, manifest.Options{
 		NextFile:    s.newFileNum,

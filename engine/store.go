@@ -45,7 +45,6 @@ type Store struct {
 		lastLSN     ids.LSN // the last one given out, or passed over when the store was opened
 		newest      ids.LSN // of the newest record there is
 		trimmed     ids.LSN // the log may lack records below
-		lsnBound    ids.LSN // LSNs below are durably reserved
 		activeBytes int64   // memory of the forks' own memtables
 		zombies     []zombie
 		viewed      map[*viewer]struct{}     // those with a cached view
@@ -57,6 +56,7 @@ type Store struct {
 	}
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved
+	lsnBound    atomic.Uint64 // LSNs below are durably reserved
 	memoryBytes atomic.Int64  // of all memtables and nodes in memory
 	owed        atomic.Uint64 // structural records, counted to publish now and then
 	reserveMu   sync.Mutex    // one reservation of numbers at a time
@@ -137,10 +137,10 @@ func (s *Store) writable() error {
 // durably in the manifest, so that none is ever given out twice, whatever a crash
 // forgets.
 func (s *Store) reserveNumbers(atLeast uint64) error {
+	// Every write asks this, so it takes no lock. What it sees of the LSNs may be old;
+	// the writer looks again in its critical section.
 	enough := func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.idBound.Load()-s.nextID.Load() >= atLeast && uint64(s.mu.lsnBound-s.mu.lastLSN) > atLeast
+		return s.idBound.Load()-s.nextID.Load() >= atLeast && s.lsnBound.Load()-s.visible.Load() > atLeast
 	}
 	if enough() {
 		return nil
@@ -156,10 +156,8 @@ func (s *Store) reserveNumbers(atLeast uint64) error {
 	if err := s.man.Sync(s.reserving.at); err != nil {
 		return s.writeError("reserve numbers", err)
 	}
-	s.mu.Lock()
 	s.idBound.Store(s.reserving.nextID)
-	s.mu.lsnBound = s.reserving.nextLSN
-	s.mu.Unlock()
+	s.lsnBound.Store(uint64(s.reserving.nextLSN))
 	s.reserving = reservation{}
 	return nil
 }
@@ -257,13 +255,6 @@ func (s *Store) record(what string, placed schedule.Point, privileged bool, size
 	return s.acknowledge(what, lsn, sync)
 }
 
-// owe counts changes of forks and snapshots, and publishes them now and then.
-func (s *Store) owe(changes int) {
-	if n := s.owed.Add(uint64(changes)); n/maxOwed != (n-uint64(changes))/maxOwed {
-		s.publishOwed()
-	}
-}
-
 // payloadBytes is the exact length of a record's payload. It does not depend on
 // the ids in it, so it is known before they are.
 func payloadBytes(r interface{ AppendTo([]byte) []byte }) int {
@@ -301,29 +292,6 @@ func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, 
 	return lsn, nil
 }
 
-// maxOwed is how many forks and snapshots may have changed before they are
-// published although nothing else is: few enough that they, and what a drop frees,
-// fit into the space that the manifest holds ready for a full disk.
-const maxOwed = 512
-
-// publishOwed publishes changed forks if there are many. That saves later work
-// only, so that an error is left to whoever needs the manifest next; and while one
-// transaction cannot be written, none is added.
-func (s *Store) publishOwed() {
-	if at := s.publishIfMany(); at != 0 {
-		_ = s.man.Sync(at)
-	}
-}
-
-func (s *Store) publishIfMany() manifest.Position {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mu.tree.Owed() <= maxOwed || s.man.Durable() != s.man.Last() {
-		return 0
-	}
-	return s.publishLocked()
-}
-
 // openLocked tells why a record cannot take its place now.
 func (s *Store) openLocked() error {
 	if s.closed.Load() {
@@ -332,7 +300,7 @@ func (s *Store) openLocked() error {
 	if err := s.failure(); err != nil {
 		return err
 	}
-	if s.idBound.Load()-s.nextID.Load() < fewNumbers || s.mu.lsnBound-s.mu.lastLSN < fewNumbers {
+	if s.idBound.Load()-s.nextID.Load() < fewNumbers || s.lsnBound.Load()-uint64(s.mu.lastLSN) < fewNumbers {
 		return errFewNumbers
 	}
 	return nil

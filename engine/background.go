@@ -281,7 +281,7 @@ func (s *Store) largeMemtables() func(*forktree.Fork) bool {
 func (s *Store) activeMemtables() (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.mu.tree.Forks() {
+	for _, f := range s.mu.tree.ActiveForks() {
 		if f.Mem != nil {
 			n++
 		}

@@ -62,7 +62,7 @@ func TestASeekToTheHeadOfAQueueDoesNotWalkOverAllThatWasDeleted(t *testing.T) {
 					require.Equal(t, string(at(i+1)), firstKey(t, f, backward))
 				}
 			}
-			b := f.bare.known.Load()
+			b := f.shared().bare.known.Load()
 			require.NotNil(t, b)
 			walked := 0
 			for i := range rows {
@@ -161,7 +161,7 @@ func TestBareStretchesHideNothing(t *testing.T) {
 			it, err := f.NewIter(Range{})
 			require.NoError(t, err)
 			check(it, model)
-			if f.bare.known.Load() != nil {
+			if f.shared().bare.known.Load() != nil {
 				jumps++
 			}
 			require.NoError(t, it.Close())
@@ -224,7 +224,7 @@ func TestAWriteDuringAWalkIsNotBare(t *testing.T) {
 			it, err := f.NewIter(Range{})
 			require.NoError(t, err)
 			defer it.Close()
-			skip := f.newSkipper(it.v, ids.LSN(s.visible.Load()), Range{})
+			skip := f.shared().newSkipper(it.v, ids.LSN(s.visible.Load()), Range{})
 			begin, end := number(10), number(90)
 			if c.backward {
 				begin, end = number(90), number(10)
@@ -233,7 +233,7 @@ func TestAWriteDuringAWalkIsNotBare(t *testing.T) {
 			require.False(t, ok)
 			require.NoError(t, f.Set(number(c.key), nil, NoSync))
 			skip.Skipped(end)
-			known := f.bare.known.Load()
+			known := f.shared().bare.known.Load()
 			if c.lo < 0 {
 				require.Nil(t, known)
 				return

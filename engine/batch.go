@@ -28,6 +28,8 @@ type batchPart struct {
 	count  uint32
 	ranges uint32 // how many of the operations are range deletes
 	ops    []byte
+
+	target *forktree.Fork // of a commit, under Store.mu only
 }
 
 // opOverhead is a bound on what one operation takes in a batch beside its key
@@ -71,7 +73,7 @@ func (b *Batch) Bytes() int { return b.bytes }
 // Reset empties the batch and forgets its errors.
 func (b *Batch) Reset() {
 	for i := range b.parts {
-		b.parts[i].fork = nil
+		b.parts[i].fork, b.parts[i].target = nil, nil
 		b.parts[i].ops = b.parts[i].ops[:0]
 		b.parts[i].count, b.parts[i].ranges = 0, 0
 	}
@@ -127,7 +129,7 @@ func (b *Batch) put(f *Fork, kind iterator.Kind, key, value []byte) {
 
 func (b *Batch) part(f *Fork) *batchPart {
 	for i := len(b.parts) - 1; i >= 0; i-- {
-		if b.parts[i].fork == f {
+		if b.parts[i].fork.id == f.id {
 			return &b.parts[i]
 		}
 	}
@@ -191,14 +193,15 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	s.opts.Schedule.Reach(schedule.WriteReserved)
 	lsn, err := s.place(size, func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		for i, p := range parts {
-			f := p.fork.f
-			if f.Dropped() {
-				return 0, nil, fmt.Errorf("fork %q: %w", f.Name, ErrForkNotFound)
+			x, err := p.fork.treeForkLocked()
+			if err != nil {
+				return 0, nil, err
 			}
-			records[i].Fork, records[i].Memtable = f.ID, f.MemtableID
+			parts[i].target = x
+			records[i].Fork, records[i].Memtable = x.ID, x.MemtableID
 		}
 		for i, p := range parts {
-			if err := s.applyLocked(p.fork.f, lsn, records[i].Ops); err != nil {
+			if err := s.applyLocked(p.target, lsn, records[i].Ops); err != nil {
 				panic(err) // what AppendOp wrote, OpReader reads
 			}
 		}
@@ -218,8 +221,8 @@ func (s *Store) applyLocked(f *forktree.Fork, lsn ids.LSN, ops []byte) error {
 	m := s.memtableLocked(f, lsn)
 	before := m.Bytes()
 	err := applyOps(m, lsn, ops)
-	if h, ok := f.Local.(*Fork); ok {
-		h.bare.writtenLocked(lsn, ops)
+	if a, ok := f.Local.(*activeFork); ok {
+		a.bare.writtenLocked(lsn, ops)
 	}
 	s.mu.activeBytes += m.Bytes() - before
 	return err

@@ -40,7 +40,7 @@ func broken(t *testing.T, s *Store, f *Fork, it *Iterator, disk *crashfs.FS) {
 	other, err := s.Fork(MainFork)
 	require.NoError(t, err)
 	s.mu.Lock()
-	s.forgetForkViewLocked(f.f)
+	s.forgetForkViewLocked(f.used.Load().f)
 	s.mu.Mutex.Unlock()
 	_, err = other.Get([]byte("a"))
 	require.ErrorIs(t, err, ErrBroken)
@@ -137,12 +137,12 @@ func failOnPurpose(t *testing.T, s *Store, n *forktree.Node) {
 
 func TestAssertionAboutTheRowsOfAMergeFailsThatPathOnly(t *testing.T) {
 	s, forks := twoForks(t)
-	failOnPurpose(t, s, forks[0].f.Top)
+	failOnPurpose(t, s, forks[0].inTree().Top)
 	require.NoError(t, s.failure())
 	require.NoError(t, s.Compact(), "what is wrong is let be, the rest is merged")
 	s.mu.Lock()
 	length := func(f *Fork) (n int) {
-		for range forktree.Path(f.f.Top) {
+		for range forktree.Path(f.inTreeLocked().Top) {
 			n++
 		}
 		return n
@@ -162,12 +162,12 @@ func TestAssertionAboutTheRowsOfAFlushFailsThatNodeOnly(t *testing.T) {
 		require.NoError(t, f.Set([]byte("a"), fmt.Appendf(nil, "new %d", n)))
 	}
 	require.NoError(t, s.freezeForks(func(*forktree.Fork) bool { return true }))
-	failOnPurpose(t, s, forks[0].f.Top)
+	failOnPurpose(t, s, forks[0].inTree().Top)
 	require.ErrorContains(t, s.Flush(), "on purpose")
 	requireValues(t, forks, "new %d")
 	s.mu.Lock()
-	require.NotNil(t, forks[0].f.Top.Mem, "it stays in memory, and in the log")
-	require.Nil(t, forks[1].f.Top.Mem, "the other fork's is flushed")
+	require.NotNil(t, forks[0].inTreeLocked().Top.Mem, "it stays in memory, and in the log")
+	require.Nil(t, forks[1].inTreeLocked().Top.Mem, "the other fork's is flushed")
 	s.mu.Unlock()
 	require.NoError(t, s.Close())
 	again, err := Open("/db", &Options{FS: s.opts.FS, Manual: true})
@@ -186,7 +186,7 @@ func TestAssertionAboutTheRowsOfAFlushFailsThatNodeOnly(t *testing.T) {
 func halfDropped(s *Store, f *Fork) {
 	defer func() { _ = recover() }()
 	_ = s.record("test", schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
-		s.mu.tree.DropFork(f.f)
+		s.mu.tree.DropFork(s.mu.tree.ForkByID(f.id))
 		invariant.Check(false, "on purpose")
 		return 0, nil, nil
 	})
@@ -259,7 +259,7 @@ func TestAnAssertionOfTheManifestUnderAJobIsNotHeldUp(t *testing.T) {
 	require.NoError(t, f.Set([]byte("x"), []byte("y")))
 	require.NoError(t, s.freezeForks(func(*forktree.Fork) bool { return true }))
 	s.mu.Lock()
-	claim := s.claimLocked([]*forktree.Node{f.f.Top})
+	claim := s.claimLocked([]*forktree.Node{f.inTreeLocked().Top})
 	s.mu.Unlock()
 	s.nextID.Store(s.idBound.Load() - lowNumbers/2)
 	armed = true
@@ -275,8 +275,8 @@ func TestANodeThatIsLetBeKeepsNoOtherForkFromWriting(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Set([]byte("a"), []byte("1")))
 	s.jobs.Lock()
-	require.NoError(t, s.freezeForks(func(x *forktree.Fork) bool { return x == f.f }))
-	failOnPurpose(t, s, f.f.Top)
+	require.NoError(t, s.freezeForks(func(x *forktree.Fork) bool { return x.ID == f.id }))
+	failOnPurpose(t, s, f.inTree().Top)
 	s.jobs.Unlock()
 	for i := range 2000 {
 		require.NoError(t, child.Set(fmt.Appendf(nil, "%d", i), make([]byte, 1000), NoSync), "write %d to the other fork", i)

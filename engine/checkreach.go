@@ -70,7 +70,7 @@ func reachOfState(state *manifest.State) *reach {
 	for _, n := range state.Nodes {
 		r.nodes = append(r.nodes, reachNode{n.ID, n.Older, n.Tables})
 	}
-	for _, f := range state.Forks {
+	for f := range state.Forks.All() {
 		r.entries = append(r.entries, reachEntry{f.Name, f.Top})
 	}
 	for _, s := range state.Snapshots {

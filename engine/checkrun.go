@@ -122,7 +122,7 @@ func (c *checker) checkTree() error {
 	t := c.tree
 	if t == nil {
 		if c.state != nil {
-			c.report.Forks, c.report.Snapshots = len(c.state.Forks), len(c.state.Snapshots)
+			c.report.Forks, c.report.Snapshots = c.state.Forks.Len(), len(c.state.Snapshots)
 			c.report.Nodes, c.report.Tables = len(c.state.Nodes), len(c.state.Tables)
 		}
 		return nil
@@ -131,12 +131,12 @@ func (c *checker) checkTree() error {
 		return fmt.Errorf("the tree that was recovered contradicts itself: %w", err)
 	}
 	for _, f := range t.Forks() {
-		parent := t.ForkByID(f.Parent)
+		parent, there := t.ForkRecord(f.Parent)
 		switch {
 		case f.Parent >= f.ID:
 			c.add(Problem{File: "the log and the manifest", Offset: -1, Forks: []string{f.Name},
 				Text: fmt.Sprintf("fork %q has a parent that is not older than it: fork %d is made from fork %d", f.Name, f.ID, f.Parent)})
-		case parent != nil && f.CreatedLSN != 0 && parent.CreatedLSN >= f.CreatedLSN:
+		case there && f.CreatedLSN != 0 && parent.CreatedLSN >= f.CreatedLSN:
 			c.add(Problem{File: "the log and the manifest", Offset: -1, Forks: []string{f.Name},
 				Text: fmt.Sprintf("fork %q was made at LSN %d, before its parent %q at LSN %d", f.Name, f.CreatedLSN, parent.Name, parent.CreatedLSN)})
 		}

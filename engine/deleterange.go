@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/wal"
@@ -22,21 +23,32 @@ const rangeDeleteRows = 1024
 func (s *Store) freezeForRanges(parts []batchPart) error {
 	for i := range parts {
 		p := &parts[i]
-		if p.ranges == 0 || !s.deletesMany(p) {
+		if p.ranges == 0 {
 			continue
 		}
-		if err := s.freeze(p.fork.f, false); err != nil {
+		x := s.activeFork(p.fork)
+		if x == nil || !s.deletesMany(p, x) {
+			continue
+		}
+		if err := s.freeze(x, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// activeFork gives the tree's Fork if the fork is active.
+func (s *Store) activeFork(f *Fork) *forktree.Fork {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.tree.ActiveFork(f.id)
+}
+
 // deletesMany looks without the store's lock: a memtable may be read while others
 // write to it, and after it was frozen.
-func (s *Store) deletesMany(p *batchPart) bool {
+func (s *Store) deletesMany(p *batchPart, f *forktree.Fork) bool {
 	s.mu.Lock()
-	m, _ := p.fork.f.Mem.(*memtable.Memtable)
+	m, _ := f.Mem.(*memtable.Memtable)
 	s.mu.Unlock()
 	if m == nil || m.Len() <= rangeDeleteRows {
 		return false

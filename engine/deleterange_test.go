@@ -15,7 +15,7 @@ import (
 
 // memoryOf is what a fork's memtable says at every LSN up to the last.
 func memoryOf(f *Fork, last ids.LSN) (said []string) {
-	m, _ := f.f.Mem.(*memtable.Memtable)
+	m, _ := f.inTree().Mem.(*memtable.Memtable)
 	if m == nil {
 		return nil
 	}
@@ -135,15 +135,15 @@ func TestABatchOfRangeDeletesOverForks(t *testing.T) {
 func TestARangeDeleteAloneMakesAMemtable(t *testing.T) {
 	s, f, replays := rangeStore(t)
 	require.NoError(t, f.DeleteRange([]byte("a"), nil, NoSync))
-	m := f.f.Mem.(*memtable.Memtable)
+	m := f.inTree().Mem.(*memtable.Memtable)
 	require.Zero(t, m.Len())
 	require.True(t, m.HasRanges())
 	require.NoError(t, s.Verify(), "its bytes are counted")
 	replays(f)
 	child, err := f.Fork("child")
 	require.NoError(t, err)
-	require.Same(t, m, child.f.Top.Mem)
-	require.Nil(t, f.f.Mem)
+	require.Same(t, m, child.inTree().Top.Mem)
+	require.Nil(t, f.inTree().Mem)
 }
 
 // TestManyRowsAreFrozenBeforeARangeDelete looks where the rows are: a range delete
@@ -170,30 +170,30 @@ func TestManyRowsAreFrozenBeforeARangeDelete(t *testing.T) {
 				b.Set(f, key(i), nil)
 			}
 			require.NoError(t, b.Commit(NoSync))
-			rows := f.f.Mem.(*memtable.Memtable)
+			rows := f.inTree().Mem.(*memtable.Memtable)
 			other, err := f.Fork("other", NoSync)
 			require.NoError(t, err)
 			require.NoError(t, f.Reset(other, NoSync)) // the rows are in a node now
 			require.NoError(t, f.DeleteRange(key(c.lo), key(c.hi), NoSync))
-			require.Same(t, rows, f.f.Top.Mem, "rows of nodes are no reason")
+			require.Same(t, rows, f.inTree().Top.Mem, "rows of nodes are no reason")
 
 			b = s.NewBatch()
 			for i := range c.rows {
 				b.Set(f, key(i), nil)
 			}
 			require.NoError(t, b.Commit(NoSync))
-			before := f.f.Mem.(*memtable.Memtable)
+			before := f.inTree().Mem.(*memtable.Memtable)
 			b = s.NewBatch()
 			b.Set(other, key(0), nil)
 			b.DeleteRange(f, key(c.lo), key(c.hi))
 			require.NoError(t, b.Commit(NoSync))
 			if c.frozen {
-				require.Same(t, before, f.f.Top.Mem)
-				require.Equal(t, 0, f.f.Mem.(*memtable.Memtable).Len(), "no tombstone")
+				require.Same(t, before, f.inTree().Top.Mem)
+				require.Equal(t, 0, f.inTree().Mem.(*memtable.Memtable).Len(), "no tombstone")
 			} else {
-				require.Same(t, before, f.f.Mem)
+				require.Same(t, before, f.inTree().Mem)
 			}
-			require.NotNil(t, other.f.Mem, "only the fork with the range is frozen")
+			require.NotNil(t, other.inTree().Mem, "only the fork with the range is frozen")
 			replays(f)
 		})
 	}

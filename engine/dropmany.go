@@ -3,10 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
@@ -23,16 +20,16 @@ func (s *Store) DropForks(forks []*Fork, opts ...WriteOption) error {
 			return fmt.Errorf("drop forks: a fork is nil or belongs to another store")
 		}
 	}
-	_, err := s.dropMany("drop forks", opts, func() ([]*forktree.Fork, error) {
-		all := make([]*forktree.Fork, 0, len(forks))
+	_, err := s.dropMany("drop forks", opts, func() ([]ids.ForkID, error) {
+		all := make([]ids.ForkID, 0, len(forks))
 		seen := make(map[ids.ForkID]struct{}, len(forks))
 		for _, f := range forks {
-			if err := f.goneLocked(); err != nil {
-				return nil, err
+			if _, ok := s.mu.tree.ForkRecord(f.id); !ok {
+				return nil, f.gone()
 			}
-			if _, again := seen[f.f.ID]; !again {
-				seen[f.f.ID] = struct{}{}
-				all = append(all, f.f)
+			if _, again := seen[f.id]; !again {
+				seen[f.id] = struct{}{}
+				all = append(all, f.id)
 			}
 		}
 		return all, nil
@@ -44,7 +41,7 @@ func (s *Store) DropForks(forks []*Fork, opts ...WriteOption) error {
 // moment, or none. It tells how many; that there are none is no error. For what is
 // refused see DropForks. It costs O(forks of the store).
 func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
-	return s.dropMany(fmt.Sprintf("drop forks %q…", prefix), opts, func() ([]*forktree.Fork, error) {
+	return s.dropMany(fmt.Sprintf("drop forks %q…", prefix), opts, func() ([]ids.ForkID, error) {
 		return s.prefixedLocked(prefix), nil
 	})
 }
@@ -54,34 +51,41 @@ func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
 // tells how many. What was made from a fork that is gone is not found through it. For
 // what is refused see Store.DropForks. It costs O(forks of the store).
 func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
-	return f.s.dropMany("drop subtree", opts, func() ([]*forktree.Fork, error) {
-		if err := f.goneLocked(); err != nil {
-			return nil, err
+	return f.s.dropMany("drop subtree", opts, func() ([]ids.ForkID, error) {
+		if _, ok := f.s.mu.tree.ForkRecord(f.id); !ok {
+			return nil, f.gone()
 		}
-		return f.s.subtreeLocked(f.f), nil
+		return f.s.subtreeLocked(f.id), nil
 	})
 }
 
 // prefixedLocked gives the forks whose names begin with prefix, by name.
-func (s *Store) prefixedLocked(prefix string) []*forktree.Fork {
-	all := s.mu.tree.Forks()
-	return slices.DeleteFunc(all, func(f *forktree.Fork) bool { return !strings.HasPrefix(f.Name, prefix) })
+func (s *Store) prefixedLocked(prefix string) (out []ids.ForkID) {
+	for _, f := range s.mu.tree.ForksWithPrefix(prefix, "", -1) {
+		out = append(out, f.ID)
+	}
+	return out
 }
 
 // subtreeLocked gives root and what came of it, oldest first.
-func (s *Store) subtreeLocked(root *forktree.Fork) []*forktree.Fork {
-	all := s.mu.tree.Forks()
+func (s *Store) subtreeLocked(root ids.ForkID) []ids.ForkID {
+	const atOnce = 1024
+	within := map[ids.ForkID]struct{}{root: {}}
+	out := []ids.ForkID{root}
 	// Numbers rise, so every fork comes after what it was made from.
-	slices.SortFunc(all, func(a, b *forktree.Fork) int { return int(int64(a.ID) - int64(b.ID)) })
-	within := map[ids.ForkID]struct{}{root.ID: {}}
-	out := []*forktree.Fork{}
-	for _, f := range all {
-		if _, made := within[f.Parent]; made || f == root {
-			within[f.ID] = struct{}{}
-			out = append(out, f)
+	for after := root; ; {
+		some := s.mu.tree.ForksByID(after, atOnce)
+		for _, f := range some {
+			if _, made := within[f.Parent]; made {
+				within[f.ID] = struct{}{}
+				out = append(out, f.ID)
+			}
 		}
+		if len(some) < atOnce {
+			return out
+		}
+		after = some[len(some)-1].ID
 	}
-	return out
 }
 
 // errOtherForks says that the room promised for a record does not fit the forks that
@@ -92,7 +96,7 @@ var errOtherForks = errors.New("the forks have changed")
 // the lock held: once for the length of the record, for which room has to be made
 // without the lock, and again when the record gets its place. If the number has
 // changed in between, all begins anew.
-func (s *Store) dropMany(what string, opts []WriteOption, pick func() ([]*forktree.Fork, error)) (int, error) {
+func (s *Store) dropMany(what string, opts []WriteOption, pick func() ([]ids.ForkID, error)) (int, error) {
 	for {
 		count, err := s.pickCount(pick)
 		if err != nil {
@@ -114,7 +118,7 @@ func (s *Store) dropMany(what string, opts []WriteOption, pick func() ([]*forktr
 	}
 }
 
-func (s *Store) pickCount(pick func() ([]*forktree.Fork, error)) (int, error) {
+func (s *Store) pickCount(pick func() ([]ids.ForkID, error)) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
@@ -127,7 +131,7 @@ func (s *Store) pickCount(pick func() ([]*forktree.Fork, error)) (int, error) {
 	return len(forks), err
 }
 
-func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]*forktree.Fork, error), count int) error {
+func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]ids.ForkID, error), count int) error {
 	rec := wal.DropMany{Forks: make([]ids.ForkID, count)}
 	return s.record(what, schedule.DropPlaced, true, len(rec.AppendTo(nil)), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		forks, err := pick()
@@ -140,15 +144,15 @@ func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]*fork
 		if err := s.droppableLocked(forks); err != nil {
 			return 0, nil, err
 		}
-		for i, f := range forks {
-			rec.Forks[i] = f.ID
-			s.dropLocked(f)
+		for i, id := range forks {
+			rec.Forks[i] = id
+			s.dropLocked(s.mu.tree.ForkByID(id))
 		}
 		return wal.KindDropMany, rec.AppendTo(nil), nil
 	})
 }
 
-func (s *Store) droppableLocked(forks []*forktree.Fork) error {
+func (s *Store) droppableLocked(forks []ids.ForkID) error {
 	switch {
 	case len(forks) > MaxDropMany:
 		return fmt.Errorf("%w: %d forks at once, at most %d are allowed", ErrLimit, len(forks), MaxDropMany)

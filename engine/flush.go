@@ -149,11 +149,12 @@ func (s *Store) freeze(f *forktree.Fork, privileged bool) error {
 func (s *Store) chooseForks(choose func(*forktree.Fork) bool) (chosen []*forktree.Fork) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.mu.tree.Forks() {
+	for _, f := range s.mu.tree.ActiveForks() {
 		if f.Mem != nil && choose(f) {
 			chosen = append(chosen, f)
 		}
 	}
+	slices.SortFunc(chosen, func(a, b *forktree.Fork) int { return cmp.Compare(a.ID, b.ID) })
 	return chosen
 }
 
@@ -415,5 +416,6 @@ func (s *Store) addZombies(out *compaction.Output, used map[ids.FileNum]bool) bo
 // afterSwap makes readers let go of what a swap replaced, and reclaims it.
 func (s *Store) afterSwap() error {
 	s.sweepViews()
+	s.restForks()
 	return s.reclaim()
 }

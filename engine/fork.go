@@ -2,23 +2,29 @@ package engine
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/tinedb/tine/compaction"
-	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/wal"
 )
 
-// Fork is a handle on one fork: a named, writable, isolated keyspace. All handles
-// on a fork are the same one. It may be used concurrently. After a drop its
-// methods return ErrForkNotFound; a fork made later under the same name is
-// another fork, with a handle of its own.
+// Fork is a handle on one fork: a named, writable, isolated keyspace. It may be used
+// concurrently. After a drop its methods return ErrForkNotFound; a fork made later
+// under the same name is another fork, with handles of its own.
+//
+// A handle is a few words and nobody keeps count of it: there may be many on one fork,
+// which can be told by their ID, and it makes no difference which is used.
 type Fork struct {
-	viewer
-	f *forktree.Fork
+	s    *Store
+	id   ids.ForkID
+	name string // as far as this handle knows; under Store.mu
+
+	used atomic.Pointer[activeFork] // what all handles share while the fork is in use; see active.go
 }
 
 // Source is a fork or a snapshot: something a fork can be reset to.
@@ -28,62 +34,51 @@ type Source interface {
 	owner() *Store
 }
 
-func (s *Store) forkHandleLocked(f *forktree.Fork) *Fork {
-	if h, ok := f.Local.(*Fork); ok {
-		return h
-	}
-	h := &Fork{f: f}
-	h.s = s
-	h.state = func() (*forktree.Node, *memtable.Memtable, error) {
-		if f.Dropped() {
-			return nil, nil, fmt.Errorf("fork %q: %w", f.Name, ErrForkNotFound)
-		}
-		m, _ := f.Mem.(*memtable.Memtable)
-		return f.Top, m, nil
-	}
-	f.Local = h
-	return h
-}
-
-// Fork gives the handle of the fork of that name, or ErrForkNotFound.
+// Fork gives a handle of the fork of that name, or ErrForkNotFound.
 func (s *Store) Fork(name string) (*Fork, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	f := s.mu.tree.ForkByName(name)
-	if f == nil {
+	r, ok := s.mu.tree.LookupFork(name)
+	if !ok {
 		return nil, fmt.Errorf("fork %q: %w", name, ErrForkNotFound)
 	}
-	return s.forkHandleLocked(f), nil
+	return &Fork{s: s, id: r.ID, name: r.Name}, nil
 }
 
 // Name is the fork's present name.
 func (f *Fork) Name() string {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	return f.f.Name
+	if r, ok := f.s.mu.tree.ForkRecord(f.id); ok {
+		f.name = r.Name
+	}
+	return f.name
 }
 
 // ID is the fork's number, which is never given to another fork.
-func (f *Fork) ID() uint64 { return uint64(f.f.ID) }
+func (f *Fork) ID() uint64 { return uint64(f.id) }
 
 func (f *Fork) owner() *Store { return f.s }
 
-func (f *Fork) goneLocked() error {
-	if f.f.Dropped() {
-		return fmt.Errorf("fork %q: %w", f.f.Name, ErrForkNotFound)
-	}
-	return nil
-}
+// gone is the error of a fork that is not there any more.
+func (f *Fork) gone() error { return fmt.Errorf("fork %q: %w", f.name, ErrForkNotFound) }
 
+// at gives the fork's node, with what it has in memory frozen. A fork that is idle
+// stays so.
 func (f *Fork) at(lsn ids.LSN) (wal.Freeze, *forktree.Node, error) {
-	if err := f.goneLocked(); err != nil {
-		return wal.Freeze{}, nil, err
+	t := f.s.mu.tree
+	if x := t.ActiveFork(f.id); x != nil {
+		fz := f.s.freezeLocked(x, lsn)
+		return fz, x.Top, nil
 	}
-	fz := f.s.freezeLocked(f.f, lsn)
-	return fz, f.f.Top, nil
+	r, ok := t.ForkRecord(f.id)
+	if !ok {
+		return wal.Freeze{}, nil, f.gone()
+	}
+	return wal.Freeze{}, t.NodeByID(r.Top), nil
 }
 
 // freezeLocked turns the fork's memtable, if it holds anything, into a node on
@@ -135,7 +130,7 @@ func (f *Fork) DeleteRange(lo, hi []byte, opts ...WriteOption) error {
 // file is made. It returns when the fork is durable, or with NoSync when the
 // operating system has it. ErrForkExists if the name is taken.
 func (f *Fork) Fork(name string, opts ...WriteOption) (*Fork, error) {
-	return f.s.fork(f, f.f.ID, 0, name, opts)
+	return f.s.fork(f, f.id, 0, name, opts)
 }
 
 func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, name string, opts []WriteOption) (*Fork, error) {
@@ -146,7 +141,7 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 	var child *Fork
 	var crowded bool
 	err := s.record(fmt.Sprintf("fork %q", name), schedule.ForkPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
-		if s.mu.tree.ForkByName(name) != nil {
+		if s.mu.tree.HasFork(name) {
 			return 0, nil, ErrForkExists
 		}
 		fz, top, err := from.at(lsn)
@@ -155,12 +150,11 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 		}
 		rec.Freeze, rec.Top = fz, nodeID(top)
 		rec.Child, rec.Memtable = ids.ForkID(s.newID()), ids.NodeID(s.newID())
-		f := &forktree.Fork{
+		s.mu.tree.AddIdleFork(manifest.Fork{
 			ID: rec.Child, Name: name, Parent: parent, CreatedUnixNano: rec.CreatedUnixNano, CreatedLSN: lsn,
-			Top: top, MemtableID: rec.Memtable,
-		}
-		s.mu.tree.AddFork(f)
-		child = s.forkHandleLocked(f)
+			Top: rec.Top, Memtable: rec.Memtable,
+		})
+		child = &Fork{s: s, id: rec.Child, name: name}
 		crowded = fz.Node != 0 && memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
 		return wal.KindFork, rec.AppendTo(nil), nil
 	})
@@ -191,18 +185,20 @@ func (f *Fork) Rename(name string, opts ...WriteOption) error {
 	if err := CheckName(name); err != nil {
 		return fmt.Errorf("rename: %w", err)
 	}
-	rec := wal.Rename{Fork: f.f.ID, Name: name}
+	rec := wal.Rename{Fork: f.id, Name: name}
 	return f.s.record("rename", schedule.RenamePlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
-		if err := f.goneLocked(); err != nil {
+		x, err := f.treeForkLocked()
+		if err != nil {
 			return 0, nil, err
 		}
-		if name == f.f.Name {
+		if name == x.Name {
 			return wal.KindRename, rec.AppendTo(nil), nil
 		}
-		if f.s.mu.tree.ForkByName(name) != nil {
+		if f.s.mu.tree.HasFork(name) {
 			return 0, nil, fmt.Errorf("fork %q: %w", name, ErrForkExists)
 		}
-		f.s.mu.tree.RenameFork(f.f, name)
+		f.s.mu.tree.RenameFork(x, name)
+		f.name = name
 		return wal.KindRename, rec.AppendTo(nil), nil
 	})
 }
@@ -214,9 +210,10 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 	if to == nil || to.owner() != f.s {
 		return fmt.Errorf("reset: the source is nil or belongs to another store")
 	}
-	rec := wal.Reset{Fork: f.f.ID}
+	rec := wal.Reset{Fork: f.id}
 	err := f.s.record("reset", schedule.ResetPlaced, true, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
-		if err := f.goneLocked(); err != nil {
+		x, err := f.treeForkLocked()
+		if err != nil {
 			return 0, nil, err
 		}
 		fz, top, err := to.at(lsn)
@@ -224,10 +221,12 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 			return 0, nil, err
 		}
 		rec.Freeze, rec.Top, rec.Memtable = fz, nodeID(top), ids.NodeID(f.s.newID())
-		f.s.discardMemtableLocked(f.f)
-		f.s.mu.tree.ResetFork(f.f, top, rec.Memtable)
-		f.bare.resetLocked(lsn)
-		f.s.forgetForkViewLocked(f.f)
+		f.s.discardMemtableLocked(x)
+		f.s.mu.tree.ResetFork(x, top, rec.Memtable)
+		if a, ok := x.Local.(*activeFork); ok {
+			a.bare.resetLocked(lsn)
+		}
+		f.s.forgetForkViewLocked(x)
 		return wal.KindReset, rec.AppendTo(nil), nil
 	})
 	f.s.wake()
@@ -239,15 +238,16 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 // parent and its children are not touched. The last fork of a store cannot be
 // dropped: ErrProtected.
 func (f *Fork) Drop(opts ...WriteOption) error {
-	rec := wal.Drop{Fork: f.f.ID}
+	rec := wal.Drop{Fork: f.id}
 	err := f.s.record("drop fork", schedule.DropPlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
-		if err := f.goneLocked(); err != nil {
+		x, err := f.treeForkLocked()
+		if err != nil {
 			return 0, nil, err
 		}
 		if f.s.mu.tree.ForkCount() == 1 {
-			return 0, nil, fmt.Errorf("fork %q is the last one: %w", f.f.Name, ErrProtected)
+			return 0, nil, fmt.Errorf("fork %q is the last one: %w", x.Name, ErrProtected)
 		}
-		f.s.dropLocked(f.f)
+		f.s.dropLocked(x)
 		return wal.KindDrop, rec.AppendTo(nil), nil
 	})
 	f.s.wake()

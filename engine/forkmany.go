@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/tinedb/tine/compaction"
-	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/wal"
 )
 
@@ -19,7 +19,7 @@ import (
 // No fork is made if a name is taken (ErrForkExists), is not allowed, or comes
 // twice, or if there are more than MaxForkMany (ErrLimit). No names make no forks.
 func (f *Fork) ForkMany(names []string, opts ...WriteOption) ([]*Fork, error) {
-	return f.s.forkMany(f, f.f.ID, 0, names, opts)
+	return f.s.forkMany(f, f.id, 0, names, opts)
 }
 
 // ForkMany makes forks that begin as the snapshot. See Fork.ForkMany.
@@ -40,7 +40,7 @@ func (s *Store) forkMany(from Source, parent ids.ForkID, snapshot ids.SnapshotID
 	what := fmt.Sprintf("make %d forks", len(names))
 	err := s.record(what, schedule.ForkPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		for _, name := range names {
-			if s.mu.tree.ForkByName(name) != nil {
+			if s.mu.tree.HasFork(name) {
 				return 0, nil, fmt.Errorf("fork %q: %w", name, ErrForkExists)
 			}
 		}
@@ -54,12 +54,11 @@ func (s *Store) forkMany(from Source, parent ids.ForkID, snapshot ids.SnapshotID
 		}
 		rec.Freeze, rec.Top, rec.First = fz, nodeID(top), ids.ForkID(s.newIDs(2*len(names)))
 		for i, name := range names {
-			f := &forktree.Fork{
+			s.mu.tree.AddIdleFork(manifest.Fork{
 				ID: rec.Child(i), Name: name, Parent: parent, CreatedUnixNano: rec.CreatedUnixNano, CreatedLSN: lsn,
-				Top: top, MemtableID: rec.Memtable(i),
-			}
-			s.mu.tree.AddFork(f)
-			children = append(children, s.forkHandleLocked(f))
+				Top: rec.Top, Memtable: rec.Memtable(i),
+			})
+			children = append(children, &Fork{s: s, id: rec.Child(i), name: name})
 		}
 		crowded = fz.Node != 0 && memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
 		return wal.KindForkMany, rec.AppendTo(nil), nil

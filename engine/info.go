@@ -1,11 +1,11 @@
 package engine
 
 import (
-	"strings"
 	"time"
 
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/manifest"
 )
 
 // ForkInfo describes a fork.
@@ -54,18 +54,17 @@ type ListOptions struct {
 }
 
 // ListForks describes a page of forks, by name. For each it costs O(its path + the
-// tables that are its own).
+// tables that are its own); finding the first costs O(log forks). Forks that are idle
+// stay so.
 func (s *Store) ListForks(o ListOptions) []ForkInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []ForkInfo
-	for _, f := range s.mu.tree.Forks() {
-		if f.Name <= o.After || !strings.HasPrefix(f.Name, o.Prefix) {
-			continue
-		}
-		if o.Limit > 0 && len(out) == o.Limit {
-			break
-		}
+	limit := o.Limit
+	if limit <= 0 {
+		limit = -1
+	}
+	for _, f := range s.mu.tree.ForksWithPrefix(o.Prefix, o.After, limit) {
 		out = append(out, s.forkInfoLocked(f))
 	}
 	return out
@@ -86,10 +85,11 @@ func (s *Store) Snapshots() []SnapshotInfo {
 func (f *Fork) Info() (ForkInfo, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	if err := f.goneLocked(); err != nil {
-		return ForkInfo{}, err
+	r, ok := f.s.mu.tree.ForkRecord(f.id)
+	if !ok {
+		return ForkInfo{}, f.gone()
 	}
-	return f.s.forkInfoLocked(f.f), nil
+	return f.s.forkInfoLocked(r), nil
 }
 
 // Info describes the snapshot. It costs O(its path + the tables that are its own).
@@ -103,21 +103,19 @@ func (n *Snapshot) Info() (SnapshotInfo, error) {
 }
 
 func (s *Store) forkName(id ids.ForkID) string {
-	if f := s.mu.tree.ForkByID(id); f != nil {
-		return f.Name
-	}
-	return ""
+	f, _ := s.mu.tree.ForkRecord(id)
+	return f.Name
 }
 
-func (s *Store) forkInfoLocked(f *forktree.Fork) ForkInfo {
+func (s *Store) forkInfoLocked(f manifest.Fork) ForkInfo {
 	info := ForkInfo{
 		ID: uint64(f.ID), Name: f.Name, ParentID: uint64(f.Parent), Parent: s.forkName(f.Parent),
 		Created: time.Unix(0, f.CreatedUnixNano),
 	}
-	if f.Mem != nil {
-		info.MemtableBytes = f.Mem.Bytes()
+	if x := s.mu.tree.ActiveFork(f.ID); x != nil && x.Mem != nil {
+		info.MemtableBytes = x.Mem.Bytes()
 	}
-	info.Depth, info.TableSizes = s.sizesLocked(f.Top)
+	info.Depth, info.TableSizes = s.sizesLocked(s.mu.tree.NodeByID(f.Top))
 	return info
 }
 

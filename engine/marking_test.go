@@ -109,7 +109,7 @@ func (m *marking) layer(fork, keys string) *forktree.Node {
 	return m.top(fork)
 }
 
-func (m *marking) top(fork string) *forktree.Node { return m.fork(fork).f.Top }
+func (m *marking) top(fork string) *forktree.Node { return m.fork(fork).inTree().Top }
 
 func (m *marking) claim(newest, oldest *forktree.Node) *forktree.Claim {
 	var rng []*forktree.Node

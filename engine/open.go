@@ -171,11 +171,11 @@ func (s *Store) create() error {
 	if _, err := rand.Read(state.StoreID[:]); err != nil {
 		return err
 	}
-	state.Forks[mainID] = manifest.Fork{
+	state.Forks.Put(manifest.Fork{
 		ID: mainID, Name: MainFork, Memtable: mainMemtable, CreatedUnixNano: time.Now().UnixNano(),
-	}
+	})
 	state.Counters = manifest.Counters{Trimmed: 1, NextID: firstID, NextLSN: 1}
-	tree, err := forktree.Load(state, nil, nil)
+	tree, err := newReplay(state).tree()
 	if err != nil {
 		return err
 	}
@@ -229,9 +229,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 	s.visible.Store(uint64(s.mu.lastLSN))
 	s.countRecoveredLocked()
 
-	recovered := manifest.NewState()
-	recovered.Apply(tree.TakeTransaction())
-	change := manifest.Diff(loaded, recovered)
+	change := manifest.Diff(loaded, tree.Recovered())
 
 	loaded.NextID, loaded.NextLSN = s.idBound.Load(), ids.LSN(s.lsnBound.Load())
 	var err error
@@ -267,7 +265,7 @@ const manifestSlackBytes = 1 << 20
 
 // countRecoveredLocked counts the memory of what replay has built.
 func (s *Store) countRecoveredLocked() {
-	for _, f := range s.mu.tree.Forks() {
+	for _, f := range s.mu.tree.ActiveForks() {
 		if f.Mem != nil {
 			s.mu.activeBytes += f.Mem.Bytes()
 		}

@@ -158,8 +158,8 @@ func TestAMergeTakesOverWhatNothingOverlaps(t *testing.T) {
 			old := m.layer(MainFork, "abcdefghijklmnopqrst")
 			require.Equal(t, "ae fj ko pt", tables(old), "a change of g makes one of them new")
 			c.do(m, old, func() *forktree.Node {
-				top := m.fork(MainFork).f.Top
-				if m.fork(MainFork).f.Mem != nil {
+				top := m.fork(MainFork).inTree().Top
+				if m.fork(MainFork).inTree().Mem != nil {
 					m.flush()
 					top = m.top(MainFork)
 				}

@@ -56,9 +56,13 @@ func (s *Store) readError(err error) error {
 //	for key, value := range rows { … }
 //	if err() != nil { … }
 func (r *viewer) Scan(rng Range) (rows iter.Seq2[[]byte, []byte], err func() error) {
+	return scan(r.NewIter, rng)
+}
+
+func scan(open func(Range) (*Iterator, error), rng Range) (rows iter.Seq2[[]byte, []byte], err func() error) {
 	var failed error
 	return func(yield func(key, value []byte) bool) {
-		it, err := r.NewIter(rng)
+		it, err := open(rng)
 		if err != nil {
 			failed = err
 			return

@@ -30,7 +30,7 @@ type replay struct {
 
 func newReplay(loaded *manifest.State) *replay {
 	state := *loaded
-	state.Forks, state.Snapshots = maps.Clone(loaded.Forks), maps.Clone(loaded.Snapshots)
+	state.Forks, state.Snapshots = loaded.Forks.Clone(), maps.Clone(loaded.Snapshots)
 	return &replay{state: &state, frozen: map[ids.NodeID]forktree.Frozen{}, mems: map[ids.NodeID]forktree.Memtable{}}
 }
 
@@ -105,12 +105,12 @@ func (r *replay) freeze(lsn ids.LSN, fz wal.Freeze) error {
 		}
 		r.frozen[fz.Node] = forktree.Frozen{Fork: fz.Fork, Older: fz.Older, LSN: lsn}
 	}
-	if f, ok := r.state.Forks[fz.Fork]; ok && !r.applied(lsn) {
+	if f, ok := r.state.Forks.Get(fz.Fork); ok && !r.applied(lsn) {
 		if f.Memtable != fz.Node {
 			return fmt.Errorf("%w: fork %d freezes memtable %d, it has %d", wal.ErrBadPayload, fz.Fork, fz.Node, f.Memtable)
 		}
 		f.Top, f.Memtable = fz.Node, fz.NewMemtable
-		r.state.Forks[fz.Fork] = f
+		r.state.Forks.Put(f)
 	}
 	return nil
 }
@@ -161,10 +161,10 @@ func (r *replay) add(f manifest.Fork) error {
 	if f.Parent >= f.ID {
 		return fmt.Errorf("%w: fork %d is made from fork %d, which is not older", wal.ErrBadPayload, f.ID, f.Parent)
 	}
-	if _, twice := r.state.Forks[f.ID]; twice {
+	if r.state.Forks.Has(f.ID) {
 		return fmt.Errorf("%w: fork %d is made twice", wal.ErrBadPayload, f.ID)
 	}
-	r.state.Forks[f.ID] = f
+	r.state.Forks.Put(f)
 	return nil
 }
 
@@ -176,10 +176,10 @@ func (r *replay) dropMany(rec wal.Record) error {
 		return err
 	}
 	for _, id := range p.Forks {
-		if _, ok := r.state.Forks[id]; !ok {
+		if !r.state.Forks.Has(id) {
 			return missing(rec, "fork", uint64(id))
 		}
-		delete(r.state.Forks, id)
+		r.state.Forks.Drop(id)
 	}
 	return nil
 }
@@ -217,7 +217,7 @@ func (r *replay) reset(rec wal.Record) error {
 	if err := r.freeze(rec.LSN, p.Freeze); err != nil || r.applied(rec.LSN) {
 		return err
 	}
-	f, ok := r.state.Forks[p.Fork]
+	f, ok := r.state.Forks.Get(p.Fork)
 	if !ok {
 		return fmt.Errorf("%w: fork %d is reset, but there is none", wal.ErrBadPayload, p.Fork)
 	}
@@ -225,7 +225,7 @@ func (r *replay) reset(rec wal.Record) error {
 		return err
 	}
 	f.Top, f.Memtable = p.Top, p.Memtable
-	r.state.Forks[p.Fork] = f
+	r.state.Forks.Put(f)
 	return nil
 }
 
@@ -239,10 +239,10 @@ func (r *replay) name(rec wal.Record) error {
 		if err != nil || r.applied(rec.LSN) {
 			return err
 		}
-		if _, ok := r.state.Forks[p.Fork]; !ok {
+		if !r.state.Forks.Has(p.Fork) {
 			return missing(rec, "fork", uint64(p.Fork))
 		}
-		delete(r.state.Forks, p.Fork)
+		r.state.Forks.Drop(p.Fork)
 	case wal.KindDropSnapshot:
 		p, err := wal.DecodeDropSnapshot(rec.Payload)
 		if err != nil || r.applied(rec.LSN) {
@@ -257,7 +257,7 @@ func (r *replay) name(rec wal.Record) error {
 		if err != nil || r.applied(rec.LSN) {
 			return err
 		}
-		f, ok := r.state.Forks[p.Fork]
+		f, ok := r.state.Forks.Get(p.Fork)
 		if !ok {
 			return missing(rec, "fork", uint64(p.Fork))
 		}
@@ -265,7 +265,7 @@ func (r *replay) name(rec wal.Record) error {
 			return err
 		}
 		f.Name = p.Name
-		r.state.Forks[p.Fork] = f
+		r.state.Forks.Put(f)
 	case wal.KindRenameSnapshot:
 		p, err := wal.DecodeRenameSnapshot(rec.Payload)
 		if err != nil || r.applied(rec.LSN) {
@@ -288,7 +288,7 @@ func (r *replay) name(rec wal.Record) error {
 // once more: those of the manifest were checked for nothing but their length.
 func (r *replay) tree() (*forktree.Tree, error) {
 	tree, err := forktree.Load(r.state, r.frozen, r.mems)
-	for _, f := range r.state.Forks {
+	for f := range r.state.Forks.All() {
 		err = errors.Join(err, CheckName(f.Name))
 	}
 	for _, n := range r.state.Snapshots {

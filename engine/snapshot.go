@@ -55,7 +55,7 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	s := f.s
-	rec := wal.Snapshot{Name: name, Fork: f.f.ID, CreatedUnixNano: time.Now().UnixNano()}
+	rec := wal.Snapshot{Name: name, Fork: f.id, CreatedUnixNano: time.Now().UnixNano()}
 	var h *Snapshot
 	var crowded bool
 	err := s.record(fmt.Sprintf("snapshot %q", name), schedule.SnapshotPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {

@@ -77,7 +77,7 @@ func (s *Store) verifyViewsLocked() (pins map[*forktree.Run]int, err error) {
 // verified its own part.
 func (s *Store) verifyMemoryLocked() error {
 	var active int64
-	for _, f := range s.mu.tree.Forks() {
+	for _, f := range s.mu.tree.ActiveForks() {
 		if f.Mem != nil {
 			active += f.Mem.Bytes()
 		}

@@ -234,6 +234,8 @@ type viewer struct {
 	s     *Store
 	state func() (top *forktree.Node, mem *memtable.Memtable, err error) // Store.mu held
 
+	passing bool // state has given what a view for its caller alone is made of. Under Store.mu
+
 	mu   sync.Mutex
 	view *view
 	used bool // since idle views were last looked for
@@ -276,6 +278,9 @@ func (r *viewer) build() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.passing {
+		return r.s.viewLocked(top, mem), nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.view == nil {
@@ -301,8 +306,8 @@ func (s *Store) forgetViewLocked(r *viewer) {
 }
 
 func (s *Store) forgetForkViewLocked(f *forktree.Fork) {
-	if h, ok := f.Local.(*Fork); ok {
-		s.forgetViewLocked(&h.viewer)
+	if a, ok := f.Local.(*activeFork); ok {
+		s.forgetViewLocked(&a.viewer)
 	}
 }
 

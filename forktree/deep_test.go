@@ -47,7 +47,7 @@ func TestADeepChainIsLoaded(t *testing.T) {
 		frozen[id] = Frozen{Older: id - 1, LSN: ids.LSN(id)}
 		mems[id] = Memtable{Mem: count(1), Low: ids.LSN(id)}
 	}
-	state.Forks[1] = manifest.Fork{ID: 1, Name: "main", Top: deep, Memtable: deep + 1}
+	state.Forks.Put(manifest.Fork{ID: 1, Name: "main", Top: deep, Memtable: deep + 1})
 	tree, err := Load(state, frozen, mems)
 	require.NoError(t, err)
 	require.NoError(t, tree.Verify(nil, nil))

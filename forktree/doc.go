@@ -11,7 +11,8 @@
 //
 // The life of one write, seen from here:
 //
-//  1. It goes into the memtable of a Fork, which the tree only holds.
+//  1. It goes into the memtable of a Fork, which the tree only holds. A fork that is
+//     not in use is a record without a pointer (forks.go).
 //  2. Freeze turns the memtable into a Node on top of the fork's path.
 //  3. Other forks may take that node as their top: Fork costs one record.
 //  4. A flush claims the node (Claim), writes tables, and swaps them in
@@ -26,7 +27,7 @@
 //  7. Of a file that many tables shared and few still live in, Sparse gives these
 //     few, and Relocate lets them lie elsewhere: same ids, same rows, same marks.
 //
-// Read the files in this order: node.go, run.go, file.go, tree.go, refs.go, claim.go,
+// Read the files in this order: node.go, forks.go, run.go, file.go, tree.go, refs.go, claim.go,
 // swap.go, marks.go, replace.go, transaction.go, load.go, path.go, sizes.go, draw.go,
 // verify.go.
 package forktree

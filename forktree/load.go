@@ -33,13 +33,12 @@ type Memtable struct {
 //
 // A node that state knows is in tables, and what the log says of it is old. A
 // node must be found in one of the two: otherwise log or manifest is damaged.
-// Everything in the new tree counts as unknown to the manifest.
+// The tree takes state's forks over, and changes them from then on. Everything in it but
+// the forks counts as unknown to the manifest; Recovered gives all.
 func Load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.NodeID]Memtable) (*Tree, error) {
 	l := loader{t: New(), state: state, frozen: frozen, mems: mems, runs: map[ids.NodeID]*Run{}, tables: map[ids.TableID]*Table{}}
-	for _, f := range state.Forks {
-		if err := l.loadFork(f); err != nil {
-			return nil, fmt.Errorf("fork %q: %w", f.Name, err)
-		}
+	if err := l.loadForks(); err != nil {
+		return nil, err
 	}
 	for _, s := range state.Snapshots {
 		if err := l.loadSnapshot(s); err != nil {
@@ -93,22 +92,30 @@ type loader struct {
 	tables map[ids.TableID]*Table
 }
 
-func (l *loader) loadFork(r manifest.Fork) error {
-	if l.t.forkNames[r.Name] != nil {
-		return fmt.Errorf("the name is used twice")
+// loadForks takes the state's forks over, and builds their paths.
+func (l *loader) loadForks() error {
+	forks := l.state.Forks
+	if a, _, ok := forks.Namesakes(); ok {
+		return fmt.Errorf("fork %q: the name is used twice", a.Name)
 	}
-	top, err := l.node(r.Top)
-	if err != nil {
-		return err
+	var written []ids.ForkID
+	for f := range forks.All() {
+		top, err := l.node(f.Top)
+		if err != nil {
+			return fmt.Errorf("fork %q: %w", f.Name, err)
+		}
+		l.t.ref(top)
+		if _, ok := l.mems[f.Memtable]; ok {
+			written = append(written, f.ID)
+		}
 	}
-	f := &Fork{
-		ID: r.ID, Name: r.Name, Parent: r.Parent, CreatedUnixNano: r.CreatedUnixNano, CreatedLSN: r.CreatedLSN,
-		Top: top, MemtableID: r.Memtable,
-	}
-	if m, ok := l.mems[r.Memtable]; ok {
+	forks.Own()
+	l.t.forks = forks
+	for _, id := range written {
+		f := l.t.ForkByID(id)
+		m := l.mems[f.MemtableID]
 		f.Mem, f.Low = m.Mem, m.Low
 	}
-	l.t.AddFork(f)
 	return nil
 }
 
@@ -116,19 +123,20 @@ func (l *loader) loadFork(r manifest.Fork) error {
 // is frozen: one of its own, above the fork's top, that is not there yet. It runs
 // when all nodes are built, so that the order of the forks does not matter.
 func (l *loader) checkMemtables() error {
-	taken := make(map[ids.NodeID]string, len(l.t.forks))
-	for _, f := range l.t.forks {
-		_, flushed := l.state.Nodes[f.MemtableID]
+	taken := make(map[ids.NodeID]ids.ForkID, l.t.forks.Len())
+	for f := range l.t.forks.All() {
+		_, flushed := l.state.Nodes[f.Memtable]
 		switch {
-		case flushed || l.t.nodes[f.MemtableID] != nil:
-			return fmt.Errorf("fork %q: its memtable %d is already a node: the next replay would skip what is written now", f.Name, f.MemtableID)
-		case f.MemtableID <= nodeID(f.Top):
-			return fmt.Errorf("fork %q: its memtable %d is not newer than its top, node %d", f.Name, f.MemtableID, nodeID(f.Top))
+		case flushed || l.t.nodes[f.Memtable] != nil:
+			return fmt.Errorf("fork %q: its memtable %d is already a node: the next replay would skip what is written now", f.Name, f.Memtable)
+		case f.Memtable <= f.Top:
+			return fmt.Errorf("fork %q: its memtable %d is not newer than its top, node %d", f.Name, f.Memtable, f.Top)
 		}
-		if other, ok := taken[f.MemtableID]; ok {
-			return fmt.Errorf("forks %q and %q share memtable %d", other, f.Name, f.MemtableID)
+		if other, ok := taken[f.Memtable]; ok {
+			before, _ := l.t.forks.Get(other)
+			return fmt.Errorf("forks %q and %q share memtable %d", before.Name, f.Name, f.Memtable)
 		}
-		taken[f.MemtableID] = f.Name
+		taken[f.Memtable] = f.ID
 	}
 	return nil
 }

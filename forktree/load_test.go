@@ -14,8 +14,8 @@ import (
 // memory), and a snapshot of node 1.
 func loadable() (*manifest.State, map[ids.NodeID]Frozen, map[ids.NodeID]Memtable) {
 	s := manifest.NewState()
-	s.Forks[1] = manifest.Fork{ID: 1, Name: "main", Top: 2, Memtable: 4}
-	s.Forks[2] = manifest.Fork{ID: 2, Name: "a", Top: 3, Memtable: 5}
+	s.Forks.Put(manifest.Fork{ID: 1, Name: "main", Top: 2, Memtable: 4})
+	s.Forks.Put(manifest.Fork{ID: 2, Name: "a", Top: 3, Memtable: 5})
 	s.Snapshots[3] = manifest.Snapshot{ID: 3, Name: "s", Node: 1}
 	s.Nodes[2] = manifest.Node{ID: 2, Older: 1, Frozen: 5, Tables: []ids.TableID{1, 2}}
 	s.Tables[1] = sstable.Meta{ID: 1, File: 1, Length: 10, Rows: 1, Smallest: []byte("a"), Largest: []byte("b")}
@@ -44,12 +44,11 @@ func TestLoadKeepsExactlyWhatIsReached(t *testing.T) {
 	require.Equal(t, ids.LSN(9), tree.ForkByName("a").Top.Frozen)
 	require.Equal(t, ids.LSN(1), tree.LowLSN(100, nil))
 
-	tx := tree.TakeTransaction()
-	require.Len(t, tx.PutForks, 2)
-	require.Len(t, tx.PutSnapshots, 1)
-	require.Len(t, tx.PutNodes, 1)
-	require.Len(t, tx.PutTables, 2)
-	require.Empty(t, tx.DropNodes)
+	all := tree.Recovered()
+	require.Equal(t, 2, all.Forks.Len())
+	require.Len(t, all.Snapshots, 1)
+	require.Len(t, all.Nodes, 1)
+	require.Len(t, all.Tables, 2)
 	require.True(t, tree.TakeTransaction().Empty())
 }
 
@@ -80,23 +79,23 @@ func TestLoadRefusesWhatCannotBe(t *testing.T) {
 			s.Tables[2] = m
 		}, "impossible"},
 		{"a fork's name used twice", func(s *manifest.State, _ frozenNodes, _ memtables) {
-			s.Forks[7] = manifest.Fork{ID: 7, Name: "a", Memtable: 8}
+			s.Forks.Put(manifest.Fork{ID: 7, Name: "a", Memtable: 8})
 		}, "used twice"},
 		{"a snapshot's name used twice", func(s *manifest.State, _ frozenNodes, _ memtables) {
 			s.Snapshots[7] = manifest.Snapshot{ID: 7, Name: "s"}
 		}, "used twice"},
 		{"a memtable that is a node in tables", func(s *manifest.State, _ frozenNodes, _ memtables) {
-			s.Forks[7] = manifest.Fork{ID: 7, Name: "b", Memtable: 2}
+			s.Forks.Put(manifest.Fork{ID: 7, Name: "b", Memtable: 2})
 		}, "memtable 2"},
 		{"a memtable that is a node in memory", func(s *manifest.State, _ frozenNodes, _ memtables) {
-			s.Forks[7] = manifest.Fork{ID: 7, Name: "b", Memtable: 3}
+			s.Forks.Put(manifest.Fork{ID: 7, Name: "b", Memtable: 3})
 		}, "memtable 3"},
 		{"a memtable below its top", func(s *manifest.State, _ frozenNodes, _ memtables) {
-			s.Forks[2] = manifest.Fork{ID: 2, Name: "a", Top: 8, Memtable: 7}
+			s.Forks.Put(manifest.Fork{ID: 2, Name: "a", Top: 8, Memtable: 7})
 			s.Nodes[8] = manifest.Node{ID: 8}
 		}, "memtable 7"},
 		{"a memtable shared by two forks", func(s *manifest.State, _ frozenNodes, _ memtables) {
-			s.Forks[7] = manifest.Fork{ID: 7, Name: "b", Memtable: 5}
+			s.Forks.Put(manifest.Fork{ID: 7, Name: "b", Memtable: 5})
 		}, "memtable 5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -114,7 +113,7 @@ func TestLoadRefusesWhatCannotBe(t *testing.T) {
 // left: the space before it is as dead as it was before the store was closed.
 func TestAFileIsSparseAfterALoadToo(t *testing.T) {
 	state := manifest.NewState()
-	state.Forks[1] = manifest.Fork{ID: 1, Name: "main", Top: 2, Memtable: 4}
+	state.Forks.Put(manifest.Fork{ID: 1, Name: "main", Top: 2, Memtable: 4})
 	state.Nodes[2] = manifest.Node{ID: 2, Tables: []ids.TableID{2}}
 	state.Tables[2] = sstable.Meta{ID: 2, File: 1, Offset: 11, Length: 10, Rows: 1, Smallest: []byte("c"), Largest: []byte("d")}
 	tree, err := Load(state, nil, nil)

@@ -421,7 +421,7 @@ func TestLoadForgetsMarksThatSayNothing(t *testing.T) {
 		},
 		"on a table that another path has": func(s *manifest.State, v *sstable.Vector) {
 			s.Nodes[90] = manifest.Node{ID: 90}
-			s.Forks[9] = manifest.Fork{ID: 9, Name: "side", Top: 90, Memtable: 91}
+			s.Forks.Put(manifest.Fork{ID: 9, Name: "side", Top: 90, Memtable: 91})
 			s.Marks[manifest.MarksKey{Node: 90, Table: 1}] = v
 		},
 		"on a newer table": func(s *manifest.State, v *sstable.Vector) {

@@ -57,7 +57,9 @@ func (n *Node) ClaimedForSwap() bool { return n.writer }
 // ClaimedForReading tells whether a job reads the node for a swap above it.
 func (n *Node) ClaimedForReading() bool { return n.reads > 0 }
 
-// Fork is a name, a top node, and a memtable. Owned by its Tree.
+// Fork is a name, a top node, and a memtable. Owned by its Tree, which keeps one only
+// of forks that are active; the others are records without a pointer, see forks.go.
+// What a Fork and its record have in common is the same in both, always.
 type Fork struct {
 	ID              ids.ForkID
 	Name            string
@@ -73,6 +75,7 @@ type Fork struct {
 	// Local is the engine's own handle on the fork; the tree never looks at it.
 	Local any
 
+	place   uint32 // in Tree.active, from 1 on; 0 if it is not there
 	dropped bool
 }
 

@@ -19,16 +19,6 @@ func Path(n *Node) iter.Seq[*Node] {
 	}
 }
 
-// Forks gives all forks, by name.
-func (t *Tree) Forks() []*Fork {
-	out := make([]*Fork, 0, len(t.forks))
-	for _, f := range t.forks {
-		out = append(out, f)
-	}
-	slices.SortFunc(out, func(a, b *Fork) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
 // Snapshots gives all snapshots, by name.
 func (t *Tree) Snapshots() []*Snapshot {
 	out := make([]*Snapshot, 0, len(t.snaps))
@@ -63,18 +53,24 @@ const restEvery = 1024
 func (t *Tree) Entries(rest func()) []*Node {
 	// The language allows a map to change while it is ranged over, and promises each
 	// entry that is there all the time exactly once.
-	set := make(map[*Node]struct{}, len(t.forks))
+	set := map[*Node]struct{}{}
 	steps := 0
 	step := func() {
 		if steps++; steps%restEvery == 0 && rest != nil {
 			rest()
 		}
 	}
-	for _, f := range t.forks {
-		if f.Top != nil {
-			set[f.Top] = struct{}{}
+	for after, more := ids.ForkID(0), true; more; {
+		last := ids.NodeID(0)
+		after, more = t.forks.Tops(after, restEvery, func(top ids.NodeID) {
+			if top != 0 && top != last { // often the one before it has the same
+				set[t.nodes[top]] = struct{}{}
+			}
+			last = top
+		})
+		if more && rest != nil {
+			rest()
 		}
-		step()
 	}
 	for _, s := range t.snaps {
 		if s.Node != nil {

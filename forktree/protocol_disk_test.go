@@ -92,7 +92,7 @@ type queued struct {
 
 func cloneState(s *manifest.State) *manifest.State {
 	return &manifest.State{
-		Counters: s.Counters, Forks: maps.Clone(s.Forks), Snapshots: maps.Clone(s.Snapshots),
+		Counters: s.Counters, Forks: s.Forks.Clone(), Snapshots: maps.Clone(s.Snapshots),
 		Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables), Marks: maps.Clone(s.Marks),
 	}
 }
@@ -175,31 +175,33 @@ func (d *disk) replay(state *manifest.State, last ids.LSN, off string) (*Tree, e
 }
 
 func (r *record) apply(state *manifest.State, off string) {
-	if f, ok := state.Forks[r.frozen.fork]; ok && r.frozen.node != 0 {
+	if f, ok := state.Forks.Get(r.frozen.fork); ok && r.frozen.node != 0 {
 		f.Top, f.Memtable = r.frozen.node, r.frozen.next
-		state.Forks[f.ID] = f
+		state.Forks.Put(f)
 	}
 	switch r.kind {
 	case recFork:
-		state.Forks[r.fork] = manifest.Fork{ID: r.fork, Name: r.name, Top: r.top, Memtable: r.memtable, CreatedLSN: r.lsn}
+		state.Forks.Put(manifest.Fork{ID: r.fork, Name: r.name, Top: r.top, Memtable: r.memtable, CreatedLSN: r.lsn})
 	case recSnapshot:
 		state.Snapshots[r.snap] = manifest.Snapshot{ID: r.snap, Name: r.name, Node: r.top}
 	case recReset:
-		if f, ok := state.Forks[r.fork]; ok {
+		if f, ok := state.Forks.Get(r.fork); ok {
 			f.Top, f.Memtable = r.top, r.memtable
-			state.Forks[r.fork] = f
+			state.Forks.Put(f)
 		}
 	case recDrop:
-		delete(state.Forks, r.fork)
+		state.Forks.Drop(r.fork)
 		if off == "applied" { // without the LSN a record can only go by names
-			maps.DeleteFunc(state.Forks, func(_ ids.ForkID, f manifest.Fork) bool { return f.Name == r.name })
+			for f, ok := state.Forks.Named(r.name); ok; f, ok = state.Forks.Named(r.name) {
+				state.Forks.Drop(f.ID)
+			}
 		}
 	case recDropSnapshot:
 		delete(state.Snapshots, r.snap)
 	case recRename:
-		if f, ok := state.Forks[r.fork]; ok {
+		if f, ok := state.Forks.Get(r.fork); ok {
 			f.Name = r.name
-			state.Forks[r.fork] = f
+			state.Forks.Put(f)
 		}
 	}
 }
@@ -207,8 +209,8 @@ func (r *record) apply(state *manifest.State, off string) {
 // aliveAt gives the forks that are alive after record last.
 func (d *disk) aliveAt(state *manifest.State, last ids.LSN) map[ids.ForkID]bool {
 	alive := map[ids.ForkID]bool{}
-	for id := range state.Forks {
-		alive[id] = true
+	for f := range state.Forks.All() {
+		alive[f.ID] = true
 	}
 	for _, r := range d.log {
 		if r.lsn > state.Applied && r.lsn <= last && (r.kind == recFork || r.kind == recDrop) {

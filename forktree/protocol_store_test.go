@@ -109,7 +109,17 @@ func (s *protocolStore) freeze(f *Fork) freezing {
 
 func (s *protocolStore) anyFork() *Fork {
 	all := s.tree.Forks()
-	return all[s.rand.Intn(len(all))]
+	return s.tree.ForkByID(all[s.rand.Intn(len(all))].ID)
+}
+
+// restForks makes some forks idle, as the engine does with those that nobody uses.
+func (s *protocolStore) restForks() {
+	for _, f := range slices.Clone(s.tree.ActiveForks()) {
+		if f.Mem == nil && s.chance(50) {
+			s.tree.Rest(f)
+			s.saw("idle fork")
+		}
+	}
 }
 
 func (s *protocolStore) anySnapshot() *Snapshot {
@@ -129,7 +139,7 @@ func (s *protocolStore) freeName(taken func(string) bool) string {
 	}
 }
 
-func (s *protocolStore) isFork(name string) bool     { return s.tree.ForkByName(name) != nil }
+func (s *protocolStore) isFork(name string) bool     { return s.tree.HasFork(name) }
 func (s *protocolStore) isSnapshot(name string) bool { return s.tree.SnapshotByName(name) != nil }
 
 func (s *protocolStore) write() {
@@ -138,6 +148,8 @@ func (s *protocolStore) write() {
 	forks = forks[:min(len(forks), []int{1, 1, 1, 2, 3}[s.rand.Intn(5)])]
 	parts := make([]part, len(forks))
 	for i, f := range forks {
+		f = s.tree.ForkByID(f.ID)
+		forks[i] = f
 		parts[i] = part{fork: f.ID, memtable: f.MemtableID}
 		for range []int{1, 1, 4}[s.rand.Intn(3)] {
 			s.writeTo(&parts[i].mem)
@@ -195,7 +207,11 @@ func (s *protocolStore) fork() {
 	}
 	top, fz, content := s.source()
 	f := &Fork{ID: ids.ForkID(s.id()), Name: s.freeName(s.isFork), Top: top, MemtableID: ids.NodeID(s.id()), CreatedLSN: s.lastLSN + 1}
-	s.tree.AddFork(f)
+	if s.chance(50) {
+		s.tree.AddFork(f)
+	} else {
+		s.tree.AddIdleFork(manifest.Fork{ID: f.ID, Name: f.Name, Top: nodeID(top), Memtable: f.MemtableID, CreatedLSN: f.CreatedLSN})
+	}
 	s.now.forks[f.ID] = held{name: f.Name, rows: content}
 	s.place(record{kind: recFork, frozen: fz, fork: f.ID, name: f.Name, top: nodeID(top), memtable: f.MemtableID})
 }

@@ -122,6 +122,7 @@ func (s *protocolStore) live() (err error) {
 		}
 	}()
 	for ; step < steps; step++ {
+		s.restForks()
 		s.step()
 		if err := s.check(); err != nil {
 			return err
@@ -304,7 +305,8 @@ func (s *protocolStore) reopen(tree *Tree, last ids.LSN, n cut) error {
 	s.tree, s.now = tree, s.past[last].clone()
 	s.jobs, s.pins, s.zombies, s.late, s.behind = nil, nil, nil, nil, nil
 	s.newest, s.synced, s.trimmed = last, last, old.Trimmed
-	s.base, s.queue, s.written = manifest.NewState(), nil, 0
+	s.base, s.queue, s.written = tree.Recovered(), nil, 0
+	s.base.Forks = s.base.Forks.Clone()
 	s.publish()
 	s.publishLate()
 	s.syncManifest()

@@ -113,8 +113,8 @@ func (t *Tree) recount(top *Node, got Sizes) error {
 		}
 		reach(n)
 	}
-	for _, f := range t.forks {
-		enter(f.Top)
+	for f := range t.forks.All() {
+		enter(t.nodes[f.Top])
 	}
 	for _, s := range t.snaps {
 		enter(s.Node)

@@ -72,8 +72,10 @@ func (t *Tree) LowLSN(none ids.LSN, rest func()) ids.LSN {
 			rest()
 		}
 	}
-	for _, f := range t.forks {
-		if f.Mem != nil && f.Low != 0 {
+	// From the end: one that leaves meanwhile gives its place to the last, which has been
+	// looked at then, or comes from a place that is still ahead.
+	for i := len(t.active) - 1; i >= 0; i = min(i, len(t.active)) - 1 {
+		if f := t.active[i]; f.Mem != nil && f.Low != 0 {
 			low = min(low, f.Low)
 		}
 		step()

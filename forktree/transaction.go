@@ -11,14 +11,14 @@ import (
 // order of the installs.
 func (t *Tree) TakeTransaction() *manifest.Transaction {
 	tx := &manifest.Transaction{}
-	for id := range t.dirtyForks {
-		if f := t.forks[id]; f != nil {
-			tx.PutForks = append(tx.PutForks, f.record())
+	for _, id := range t.dirtyForks {
+		if f, ok := t.forks.Settle(id); ok {
+			tx.PutForks = append(tx.PutForks, f)
 		} else {
 			tx.DropForks = append(tx.DropForks, id)
 		}
 	}
-	clear(t.dirtyForks)
+	t.dirtyForks = t.dirtyForks[:0]
 	for id := range t.dirtySnaps {
 		if s := t.snaps[id]; s != nil {
 			tx.PutSnapshots = append(tx.PutSnapshots, s.record())
@@ -57,6 +57,16 @@ func (t *Tree) TakeTransaction() *manifest.Transaction {
 	return tx
 }
 
+// Recovered gives all that a manifest has to hold after Load, and forgets that it is
+// owed. The forks in it are the tree's own: it is to be looked at before the tree
+// changes, and not to be changed.
+func (t *Tree) Recovered() *manifest.State {
+	s := manifest.NewState()
+	s.Apply(t.TakeTransaction())
+	s.Forks = t.forks
+	return s
+}
+
 // TakeObsolete gives the files of which no table is held or pinned any more.
 // They may be unlinked once the manifest is durable through the transaction that
 // was taken in the same critical section, or any later one. It also gives the
@@ -82,13 +92,6 @@ func nodeID(n *Node) ids.NodeID {
 		return 0
 	}
 	return n.ID
-}
-
-func (f *Fork) record() manifest.Fork {
-	return manifest.Fork{
-		ID: f.ID, Name: f.Name, Parent: f.Parent, Top: nodeID(f.Top), Memtable: f.MemtableID,
-		CreatedUnixNano: f.CreatedUnixNano, CreatedLSN: f.CreatedLSN,
-	}
 }
 
 func (s *Snapshot) record() manifest.Snapshot {

@@ -10,8 +10,8 @@ import (
 // It is not safe for concurrent use: the engine's lock guards all of it.
 type Tree struct {
 	nodes     map[ids.NodeID]*Node
-	forks     map[ids.ForkID]*Fork
-	forkNames map[string]*Fork
+	forks     *manifest.Forks
+	active    []*Fork // those with a Fork, in no order
 	snaps     map[ids.SnapshotID]*Snapshot
 	snapNames map[string]*Snapshot
 	tables    map[ids.TableID]*Table
@@ -24,7 +24,7 @@ type Tree struct {
 	freed []*Node // refs fell to zero, not yet taken apart
 
 	// What the manifest does not know yet.
-	dirtyForks map[ids.ForkID]struct{}
+	dirtyForks []ids.ForkID // each once
 	dirtySnaps map[ids.SnapshotID]struct{}
 	dirtyNodes []*Node
 	goneNodes  []ids.NodeID
@@ -51,14 +51,12 @@ type Tree struct {
 func New() *Tree {
 	return &Tree{
 		nodes:      map[ids.NodeID]*Node{},
-		forks:      map[ids.ForkID]*Fork{},
-		forkNames:  map[string]*Fork{},
+		forks:      &manifest.Forks{},
 		snaps:      map[ids.SnapshotID]*Snapshot{},
 		snapNames:  map[string]*Snapshot{},
 		tables:     map[ids.TableID]*Table{},
 		files:      map[ids.FileNum]*file{},
 		sparse:     map[*file]struct{}{},
-		dirtyForks: map[ids.ForkID]struct{}{},
 		dirtySnaps: map[ids.SnapshotID]struct{}{},
 		goneMarks:  map[manifest.MarksKey]struct{}{},
 
@@ -67,56 +65,12 @@ func New() *Tree {
 	}
 }
 
-// AddFork adds a fork whose top is top (nil: empty). The name must be free.
-func (t *Tree) AddFork(f *Fork) {
-	invariant.Check(t.forks[f.ID] == nil, "fork id %d is used twice", f.ID)
-	invariant.Check(t.forkNames[f.Name] == nil, "fork name %q is used twice", f.Name)
-	t.ref(f.Top)
-	t.forks[f.ID] = f
-	t.forkNames[f.Name] = f
-	t.dirtyForks[f.ID] = struct{}{}
-	t.shape++
-}
-
-// DropFork takes a fork away. Its memtable becomes garbage; its path is
-// released by Release. O(1).
-func (t *Tree) DropFork(f *Fork) {
-	invariant.Check(t.forks[f.ID] == f, "fork %d is dropped twice", f.ID)
-	f.dropped = true
-	delete(t.forks, f.ID)
-	delete(t.forkNames, f.Name)
-	t.dirtyForks[f.ID] = struct{}{}
-	top := f.Top
-	f.Top, f.Mem = nil, nil
-	t.unref(top)
-	t.shape++
-}
-
-// RenameFork gives a fork another name, which must be free.
-func (t *Tree) RenameFork(f *Fork, name string) {
-	invariant.Check(t.forkNames[name] == nil, "fork name %q is used twice", name)
-	delete(t.forkNames, f.Name)
-	f.Name = name
-	t.forkNames[name] = f
-	t.dirtyForks[f.ID] = struct{}{}
-}
-
-// ResetFork points a fork at another top, with a new memtable id. What it had
-// in memory becomes garbage. O(1).
-func (t *Tree) ResetFork(f *Fork, top *Node, memtable ids.NodeID) {
-	t.ref(top)
-	old := f.Top
-	f.Top, f.Mem, f.Low, f.MemtableID = top, nil, 0, memtable
-	t.unref(old)
-	t.dirtyForks[f.ID] = struct{}{}
-	t.shape++
-}
-
 // Freeze turns the fork's memtable into a node on top of its path. The fork goes
 // on with an empty memtable that will become node next. frozen is the LSN of the
 // record that says so. The memtable must hold something.
 func (t *Tree) Freeze(f *Fork, frozen ids.LSN, next ids.NodeID) *Node {
 	invariant.Check(f.Mem != nil && f.Low != 0, "fork %d: nothing to freeze", f.ID)
+	t.checkActive(f)
 	n := t.newNode(f.MemtableID, f.ID)
 	n.Mem, n.Low, n.Frozen = f.Mem, f.Low, frozen
 	n.Older = f.Top // takes over the fork's reference on it
@@ -124,7 +78,7 @@ func (t *Tree) Freeze(f *Fork, frozen ids.LSN, next ids.NodeID) *Node {
 	f.Top, f.Mem, f.Low, f.MemtableID = n, nil, 0, next
 	t.memoryBytes += n.Mem.Bytes()
 	t.memoryNodes++
-	t.dirtyForks[f.ID] = struct{}{}
+	t.repointed(f)
 	t.shape++
 	return n
 }
@@ -169,11 +123,8 @@ func (t *Tree) RenameSnapshot(s *Snapshot, name string) {
 	t.dirtySnaps[s.ID] = struct{}{}
 }
 
-// ForkByName gives the fork of that name, nil if there is none.
-func (t *Tree) ForkByName(name string) *Fork { return t.forkNames[name] }
-
-// ForkByID gives the fork with that id, nil if there is none.
-func (t *Tree) ForkByID(id ids.ForkID) *Fork { return t.forks[id] }
+// NodeByID gives the node with that id, nil if there is none.
+func (t *Tree) NodeByID(id ids.NodeID) *Node { return t.nodes[id] }
 
 // SnapshotByName gives the snapshot of that name, nil if there is none.
 func (t *Tree) SnapshotByName(name string) *Snapshot { return t.snapNames[name] }
@@ -182,7 +133,7 @@ func (t *Tree) SnapshotByName(name string) *Snapshot { return t.snapNames[name] 
 func (t *Tree) SnapshotByID(id ids.SnapshotID) *Snapshot { return t.snaps[id] }
 
 // ForkCount, SnapshotCount and NodeCount count what is alive.
-func (t *Tree) ForkCount() int     { return len(t.forks) }
+func (t *Tree) ForkCount() int     { return t.forks.Len() }
 func (t *Tree) SnapshotCount() int { return len(t.snaps) }
 func (t *Tree) NodeCount() int     { return len(t.nodes) }
 

@@ -14,8 +14,11 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	refs := map[*Node]int32{}
 	jobs := map[*Node]int32{}
 	wantPins := map[*Run]int32{}
-	for _, f := range t.forks {
-		refs[f.Top]++
+	if err := t.verifyForks(); err != nil {
+		return err
+	}
+	for after, more := ids.ForkID(0), true; more; {
+		after, more = t.forks.Tops(after, restEvery, func(top ids.NodeID) { refs[t.nodes[top]]++ })
 	}
 	for _, s := range t.snaps {
 		refs[s.Node]++

@@ -94,20 +94,12 @@ func (s *State) Check() error {
 }
 
 func (s *State) checkForks() error {
-	names := make(map[string]ids.ForkID, len(s.Forks))
-	memtables := make(map[ids.NodeID]ids.ForkID, len(s.Forks))
-	for _, id := range sortedKeys(s.Forks) {
-		f := s.Forks[id]
-		if f.ID != id {
-			return fmt.Errorf("fork %d is filed under %d", f.ID, id)
-		}
+	memtables := make(map[ids.NodeID]ids.ForkID, s.Forks.Len())
+	for f := range s.Forks.All() {
+		id := f.ID
 		if err := checkFork(&f); err != nil {
 			return err
 		}
-		if other, taken := names[f.Name]; taken {
-			return fmt.Errorf("forks %d and %d are both named %q", other, id, f.Name)
-		}
-		names[f.Name] = id
 		if f.Memtable == 0 || f.Memtable == f.Top {
 			return fmt.Errorf("fork %d has memtable %d over top %d", id, f.Memtable, f.Top)
 		}
@@ -124,6 +116,9 @@ func (s *State) checkForks() error {
 		if err := s.checkLSN("fork", uint64(id), f.CreatedLSN); err != nil {
 			return err
 		}
+	}
+	if a, b, ok := s.Forks.Namesakes(); ok {
+		return fmt.Errorf("forks %d and %d are both named %q", a.ID, b.ID, a.Name)
 	}
 	return nil
 }

@@ -36,11 +36,6 @@ var (
 		compare: cmp.Compare[ids.NodeID],
 		encode:  func(dst []byte, _ ids.NodeID, n *Node) []byte { return appendPutNode(dst, n) },
 	}
-	forkRecords = records[ids.ForkID, Fork]{
-		of:      func(s *State) map[ids.ForkID]Fork { return s.Forks },
-		compare: cmp.Compare[ids.ForkID],
-		encode:  func(dst []byte, _ ids.ForkID, f *Fork) []byte { return appendPutFork(dst, f) },
-	}
 	snapshotRecords = records[ids.SnapshotID, Snapshot]{
 		of:      func(s *State) map[ids.SnapshotID]Snapshot { return s.Snapshots },
 		compare: cmp.Compare[ids.SnapshotID],
@@ -70,7 +65,7 @@ func (l *Log) copyState(f *file) error {
 	if err := copyObjects(l, f, nodeRecords); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, forkRecords); err != nil {
+	if err := l.copyForks(f); err != nil {
 		return err
 	}
 	if err := copyObjects(l, f, snapshotRecords); err != nil {
@@ -80,6 +75,51 @@ func (l *Log) copyState(f *file) error {
 		return err
 	}
 	return f.flush()
+}
+
+// forksAtOnce is how many forks are asked for under one hold of a lock.
+const forksAtOnce = 512
+
+// copyForks writes the forks, by rising id. Ids only rise, so that one which comes
+// meanwhile lies ahead, or is in a transaction that the rewrite repeats, or both.
+func (l *Log) copyForks(f *file) error {
+	var payload []byte
+	for after := ids.ForkID(0); ; {
+		forks, err := l.someForks(after)
+		if err != nil {
+			return err
+		}
+		if len(forks) == 0 {
+			break
+		}
+		after = forks[len(forks)-1].ID
+		for i := range forks {
+			before := len(payload)
+			payload = appendPutFork(payload, &forks[i])
+			if len(payload) > sliceBytes {
+				f.add(frameSlice, payload[:before])
+				payload = append(payload[:0], payload[before:]...)
+			}
+		}
+		if len(f.buf) >= sliceBytes {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(payload) > 0 {
+		f.add(frameSlice, payload)
+	}
+	return nil
+}
+
+func (l *Log) someForks(after ids.ForkID) ([]Fork, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.healthyLocked(); err != nil {
+		return nil, err
+	}
+	return l.mu.state.Forks.After(after, forksAtOnce), nil
 }
 
 // copyObjects writes the objects of one kind.

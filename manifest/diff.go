@@ -1,6 +1,11 @@
 package manifest
 
-import "slices"
+import (
+	"iter"
+	"slices"
+
+	"github.com/tinedb/tine/internal/ids"
+)
 
 // Diff gives the transaction that turns from into to, counters left out: applied
 // to from, it gives what to holds. A table is never changed under its id, so only
@@ -9,7 +14,7 @@ import "slices"
 // not the same object).
 func Diff(from, to *State) *Transaction {
 	t := &Transaction{}
-	t.PutForks, t.DropForks = changes(from.Forks, to.Forks, func(a, b Fork) bool { return a == b })
+	t.PutForks, t.DropForks = forkChanges(from.Forks, to.Forks)
 	t.PutSnapshots, t.DropSnapshots = changes(from.Snapshots, to.Snapshots, func(a, b Snapshot) bool { return a == b })
 	t.PutNodes, t.DropNodes = changes(from.Nodes, to.Nodes, sameNode)
 	for id, m := range to.Tables {
@@ -28,6 +33,28 @@ func Diff(from, to *State) *Transaction {
 
 func sameNode(a, b Node) bool {
 	return a.ID == b.ID && a.Older == b.Older && a.Fork == b.Fork && a.Frozen == b.Frozen && slices.Equal(a.Tables, b.Tables)
+}
+
+// forkChanges walks both sets by id, side by side.
+func forkChanges(from, to *Forks) (puts []Fork, drops []ids.ForkID) {
+	next, stop := iter.Pull(from.All())
+	defer stop()
+	a, ok := next()
+	for b := range to.All() {
+		for ; ok && a.ID < b.ID; a, ok = next() {
+			drops = append(drops, a.ID)
+		}
+		if !ok || a != b {
+			puts = append(puts, b)
+		}
+		if ok && a.ID == b.ID {
+			a, ok = next()
+		}
+	}
+	for ; ok; a, ok = next() {
+		drops = append(drops, a.ID)
+	}
+	return puts, drops
 }
 
 func changes[K comparable, V any](from, to map[K]V, same func(a, b V) bool) (puts []V, drops []K) {

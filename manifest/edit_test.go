@@ -77,7 +77,7 @@ func TestApplyTwiceEqualsOnce(t *testing.T) {
 	twice.Apply(fullTransaction())
 	twice.Apply(fullTransaction())
 	require.Equal(t, once, twice)
-	require.Len(t, once.Forks, 2)
+	require.Equal(t, 2, once.Forks.Len())
 	require.Len(t, once.Marks, 4)
 	once.Apply(&Transaction{DropForks: []ids.ForkID{7, 7, 99}, DropNodes: []ids.NodeID{4, 14}, DropTables: []ids.TableID{20, 21}, DropSnapshots: []ids.SnapshotID{11},
 		DropMarks: []MarksKey{{4, 20}, {4, 20}, {14, 90}, {99, 99}}})

@@ -19,7 +19,7 @@ func Example() {
 
 	state := manifest.NewState()
 	state.Counters = manifest.Counters{NextID: 100, NextLSN: 100}
-	state.Forks[1] = manifest.Fork{ID: 1, Name: "main", Memtable: 2}
+	state.Forks.Put(manifest.Fork{ID: 1, Name: "main", Memtable: 2})
 	next := ids.FileNum(9)
 	log, err := manifest.Create(vfs.OS, dir, state, manifest.Options{
 		NextFile:    func() ids.FileNum { next++; return next },
@@ -43,7 +43,9 @@ func Example() {
 		panic(err)
 	}
 	fmt.Println(info.Name, info.Transactions, "transaction")
-	fmt.Println(found.Forks[3].Name, "of", found.Forks[1].Name)
+	child, _ := found.Forks.Get(3)
+	parent, _ := found.Forks.Get(child.Parent)
+	fmt.Println(child.Name, "of", parent.Name)
 	// Output:
 	// MANIFEST-000010 1 transaction
 	// agent-7 of main

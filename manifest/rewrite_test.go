@@ -128,7 +128,7 @@ func TestRewriteOfManyObjectsIsSliced(t *testing.T) {
 	const forks = 20_000
 	for i := range ids.ForkID(forks) {
 		id := 1000 + 2*i
-		state.Forks[id] = Fork{ID: id, Name: fmt.Sprintf("agent-%d", i), Parent: 1, Memtable: ids.NodeID(id + 1)}
+		state.Forks.Put(Fork{ID: id, Name: fmt.Sprintf("agent-%d", i), Parent: 1, Memtable: ids.NodeID(id + 1)})
 	}
 	state.NextID = 1_000_000
 	var log *Log

@@ -57,7 +57,7 @@ type Counters struct {
 type State struct {
 	StoreID [16]byte // of the store, fixed at its creation; never in a transaction
 	Counters
-	Forks     map[ids.ForkID]Fork
+	Forks     *Forks
 	Snapshots map[ids.SnapshotID]Snapshot
 	Nodes     map[ids.NodeID]Node
 	Tables    map[ids.TableID]sstable.Meta
@@ -67,7 +67,7 @@ type State struct {
 // NewState returns the state of a store without a fork.
 func NewState() *State {
 	return &State{
-		Forks:     map[ids.ForkID]Fork{},
+		Forks:     &Forks{},
 		Snapshots: map[ids.SnapshotID]Snapshot{},
 		Nodes:     map[ids.NodeID]Node{},
 		Tables:    map[ids.TableID]sstable.Meta{},
@@ -100,7 +100,7 @@ func (s *State) apply(t *Transaction) {
 		s.Nodes[t.PutNodes[i].ID] = t.PutNodes[i]
 	}
 	for i := range t.PutForks {
-		s.Forks[t.PutForks[i].ID] = t.PutForks[i]
+		s.Forks.Put(t.PutForks[i])
 	}
 	for i := range t.PutSnapshots {
 		s.Snapshots[t.PutSnapshots[i].ID] = t.PutSnapshots[i]
@@ -109,7 +109,7 @@ func (s *State) apply(t *Transaction) {
 		delete(s.Snapshots, id)
 	}
 	for _, id := range t.DropForks {
-		delete(s.Forks, id)
+		s.Forks.Drop(id)
 	}
 	for _, id := range t.DropNodes {
 		delete(s.Nodes, id)
@@ -128,5 +128,5 @@ func (s *State) apply(t *Transaction) {
 // String sums the state up in one line.
 func (s *State) String() string {
 	return fmt.Sprintf("%d forks, %d snapshots, %d nodes, %d tables, %d vectors, applied %d, trimmed %d, next id %d, next lsn %d",
-		len(s.Forks), len(s.Snapshots), len(s.Nodes), len(s.Tables), len(s.Marks), s.Applied, s.Trimmed, s.NextID, s.NextLSN)
+		s.Forks.Len(), len(s.Snapshots), len(s.Nodes), len(s.Tables), len(s.Marks), s.Applied, s.Trimmed, s.NextID, s.NextLSN)
 }

@@ -44,7 +44,7 @@ func newWorkload(seed uint64) *workload {
 		state.StoreID[i] = byte(i + 1)
 	}
 	state.Counters = Counters{NextID: 1000, NextLSN: 1000}
-	state.Forks[1] = Fork{ID: 1, Name: "main", Memtable: 2}
+	state.Forks.Put(Fork{ID: 1, Name: "main", Memtable: 2})
 	w.adopt(state)
 	return w
 }
@@ -155,10 +155,10 @@ func (w *workload) mark(t *Transaction, node ids.NodeID) {
 func (w *workload) stage(t *Transaction) {
 	table := ids.TableID(w.newID())
 	w.staged = append(w.staged, table)
-	for _, f := range sortedKeys(w.model.Forks) {
-		node := w.model.Forks[f].Top
+	for f := range w.model.Forks.All() {
+		node := f.Top
 		if node == 0 || w.random.IntN(3) == 0 {
-			node = w.model.Forks[f].Memtable
+			node = f.Memtable
 		}
 		t.AddMarks = append(t.AddMarks, Marks{node, table, w.vector(table)})
 	}
@@ -180,8 +180,8 @@ func (w *workload) vector(table ids.TableID) *sstable.Vector {
 }
 
 func (w *workload) fork() Fork {
-	keys := sortedKeys(w.model.Forks)
-	return w.model.Forks[keys[w.random.IntN(len(keys))]]
+	forks := slices.Collect(w.model.Forks.All())
+	return forks[w.random.IntN(len(forks))]
 }
 
 // flush puts a fork's memtable into tables, as the node it was born to be.
@@ -237,7 +237,7 @@ func (w *workload) tableID() ids.TableID {
 func clone(s *State) *State {
 	return &State{
 		StoreID: s.StoreID, Counters: s.Counters,
-		Forks: maps.Clone(s.Forks), Snapshots: maps.Clone(s.Snapshots), Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables),
+		Forks: s.Forks.Clone(), Snapshots: maps.Clone(s.Snapshots), Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables),
 		Marks: maps.Clone(s.Marks),
 	}
 }
@@ -247,7 +247,7 @@ func clone(s *State) *State {
 func fingerprint(s *State) string {
 	known := clone(s)
 	known.forgetMarks()
-	return fmt.Sprint(s.StoreID, s.Counters, sorted(s.Forks), sorted(s.Snapshots), sorted(s.Nodes), sorted(s.Tables), spellMarks(known))
+	return fmt.Sprint(s.StoreID, s.Counters, slices.Collect(s.Forks.All()), sorted(s.Snapshots), sorted(s.Nodes), sorted(s.Tables), spellMarks(known))
 }
 
 // spellMarks spells all vectors out, row by row.

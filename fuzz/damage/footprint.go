@@ -99,7 +99,7 @@ func pathsOf(fs vfs.FS, options engine.Options) (map[string]footprint, error) {
 		return p
 	}
 	paths := map[string]footprint{}
-	for _, f := range state.Forks {
+	for f := range state.Forks.All() {
 		paths[f.Name] = path(f.Top)
 	}
 	for _, n := range state.Snapshots {

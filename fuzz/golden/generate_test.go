@@ -146,7 +146,7 @@ func requireTables(t *testing.T, disk *crashfs.FS) {
 	for _, n := range state.Nodes {
 		older[n.Older]++
 	}
-	for _, f := range state.Forks {
+	for f := range state.Forks.All() {
 		older[f.Top]++
 	}
 	shared := 0

@@ -138,7 +138,7 @@ func (d *Driver) mutate(op ops.Op) error {
 	}
 	d.note(op, before)
 	switch op.Kind {
-	case ops.Fork, ops.ForkSnapshot, ops.Snapshot:
+	case ops.Fork, ops.ForkSnapshot, ops.ForkMany, ops.ForkManySnap, ops.Snapshot:
 		return d.agree(op, d.sameBirths(), nil)
 	}
 	return nil
@@ -153,8 +153,10 @@ func (d *Driver) write(op ops.Op) error {
 	switch op.Kind {
 	case ops.Batch:
 		return d.writeBatch(op, options)
-	case ops.ForkSnapshot, ops.RenameSnapshot, ops.DropSnapshot:
+	case ops.ForkSnapshot, ops.ForkManySnap, ops.RenameSnapshot, ops.DropSnapshot:
 		return d.writeSnapshot(op, options)
+	case ops.DropMany, ops.DropPrefix:
+		return d.dropMany(op, options)
 	}
 	f, err := d.fork(op, op.Fork)
 	if err != nil {
@@ -176,8 +178,12 @@ func (d *Driver) write(op ops.Op) error {
 			return fmt.Errorf("the snapshot's name is %q", n.Name())
 		}
 		return err
+	case ops.ForkMany:
+		return d.allNamed(op)(f.ForkMany(op.Names, options...))
 	case ops.Drop:
 		return f.Drop(options...)
+	case ops.DropSubtree:
+		return dropped(len(d.state.Subtree(op.Fork)))(f.DropSubtree(options...))
 	case ops.Rename:
 		return f.Rename(op.Name, options...)
 	case ops.Reset:
@@ -224,6 +230,8 @@ func (d *Driver) writeSnapshot(op ops.Op, options []engine.WriteOption) error {
 	switch op.Kind {
 	case ops.ForkSnapshot:
 		return d.named(op, op.Name)(n.Fork(op.Name, options...))
+	case ops.ForkManySnap:
+		return d.allNamed(op)(n.ForkMany(op.Names, options...))
 	case ops.RenameSnapshot:
 		return n.Rename(op.Name, options...)
 	default:
@@ -238,6 +246,55 @@ func (d *Driver) named(_ ops.Op, name string) func(f *engine.Fork, err error) er
 			return fmt.Errorf("the fork's name is %q", f.Name())
 		}
 		return err
+	}
+}
+
+// allNamed checks the handles that making many forks gave.
+func (d *Driver) allNamed(op ops.Op) func(forks []*engine.Fork, err error) error {
+	return func(forks []*engine.Fork, err error) error {
+		if err != nil {
+			return err
+		}
+		if len(forks) != len(op.Names) {
+			return fmt.Errorf("%d forks were made", len(forks))
+		}
+		for i, f := range forks {
+			if f.Name() != op.Names[i] {
+				return fmt.Errorf("the name of fork %d is %q", i, f.Name())
+			}
+		}
+		return nil
+	}
+}
+
+// dropMany drops forks by their names or by what these begin with.
+func (d *Driver) dropMany(op ops.Op, options []engine.WriteOption) error {
+	if op.Kind == ops.DropPrefix {
+		return dropped(len(d.state.WithPrefix(op.Name)))(d.store.DropPrefix(op.Name, options...))
+	}
+	forks := make([]*engine.Fork, len(op.Names))
+	for i, name := range op.Names {
+		var err error
+		if forks[i], err = d.fork(op, name); err != nil {
+			return err
+		}
+	}
+	return d.store.DropForks(forks, options...)
+}
+
+// dropped checks how many forks were dropped. That there was none to drop writes
+// nothing, and so promises nothing: it counts as refused.
+func dropped(want int) func(got int, err error) error {
+	return func(got int, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case got != want:
+			return fmt.Errorf("%d forks were dropped, want %d", got, want)
+		case got == 0:
+			return engine.ErrForkNotFound
+		}
+		return nil
 	}
 }
 

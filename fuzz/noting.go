@@ -40,6 +40,24 @@ func (d *Driver) note(op ops.Op, before model.State) {
 		d.shared = d.shared || d.writtenIn[m.ID]
 	case ops.ForkSnapshot:
 		d.noteFork(op.Name)
+	case ops.ForkMany, ops.ForkManySnap:
+		for _, name := range op.Names {
+			d.noteFork(name)
+		}
+		if len(op.Names) > 1 {
+			d.counts.Add("several forks made at one cut", 1)
+		}
+		m, exists := before.Forks.Get(op.Fork)
+		d.shared = d.shared || op.Kind == ops.ForkMany && exists && d.writtenIn[m.ID]
+	case ops.DropMany, ops.DropPrefix, ops.DropSubtree:
+		for name := range before.Forks.All() {
+			if _, lives := d.state.Forks.Get(name); !lives {
+				d.noteDrop(name, before)
+			}
+		}
+		if before.Forks.Len() > d.state.Forks.Len()+1 {
+			d.counts.Add("several forks dropped at once", 1)
+		}
 	case ops.Snapshot:
 		d.counts.Add("snapshots", 1)
 	case ops.Drop:

@@ -17,6 +17,7 @@ var sentinels = map[error]error{
 	model.ErrSnapshotNotFound: engine.ErrSnapshotNotFound,
 	model.ErrSnapshotExists:   engine.ErrSnapshotExists,
 	model.ErrLastFork:         engine.ErrProtected,
+	model.ErrNameTwice:        engine.ErrInvalidName,
 	model.ErrEmptyKey:         engine.ErrLimit,
 	model.ErrRange:            engine.ErrInvalidRange,
 }

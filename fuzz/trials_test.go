@@ -57,6 +57,7 @@ func try(t *testing.T, trial Trial) {
 func TestModelAndStoreAgree(t *testing.T)                          { try(t, modelTrial()) }
 func TestModelAndStoreAgreeOnDisk(t *testing.T)                    { try(t, diskTrial()) }
 func TestCrashAtEveryCallOfShortScripts(t *testing.T)              { try(t, scriptTrial()) }
+func TestCrashWhileManyForksAreMadeAndDropped(t *testing.T)        { try(t, manyTrial()) }
 func TestCrashWhileGarbageGoes(t *testing.T)                       { try(t, garbageTrial()) }
 func TestCrashAtEveryCallOfRandomRuns(t *testing.T)                { try(t, randomCrashTrial()) }
 func TestCrashAroundMergesOfSharedTables(t *testing.T)             { try(t, mergeCrashTrial()) }

@@ -134,3 +134,53 @@ func TestAForkIsItsParentAtTheForkPointPlusItsOwnWrites(t *testing.T) {
 	s = must(s.Put("child", "a", "9"))
 	require.Equal(t, `fork child: key "a" holds "9", want "1"`, Diff(s.View(), before.View()))
 }
+
+func TestManyForksAreMadeAndDroppedAllOrNone(t *testing.T) {
+	names := func(s State) (all []string) {
+		for name := range s.Forks.All() {
+			all = append(all, name)
+		}
+		return all
+	}
+	s, err := New().Put(MainFork, "k", "v")
+	require.NoError(t, err)
+	s, err = s.ForkMany(MainFork, []string{"a", "b"})
+	require.NoError(t, err)
+	s, err = s.Snapshot("a", "of-a")
+	require.NoError(t, err)
+	s, err = s.ForkManySnapshot("of-a", []string{"a1", "a2"})
+	require.NoError(t, err)
+	s, err = s.Fork("a1", "x")
+	require.NoError(t, err)
+	value, err := s.Get("x", "k")
+	require.NoError(t, err)
+	require.Equal(t, "v", value)
+	require.Equal(t, []string{"a", "a1", "a2", "x"}, s.Subtree("a"))
+	require.Equal(t, []string{"a1", "x"}, s.Subtree("a1"))
+	require.Equal(t, names(s), s.Subtree(MainFork))
+	require.Empty(t, s.Subtree("nobody"))
+	require.Equal(t, []string{"a", "a1", "a2"}, s.WithPrefix("a"))
+	without, err := s.Drop("a")
+	require.NoError(t, err)
+	require.Equal(t, []string{"b", "main"}, without.Subtree(MainFork), "what came of a dropped fork is not found through it")
+
+	for _, c := range []struct {
+		what string
+		do   func() (State, error)
+		want error
+	}{
+		{"a name that is taken", func() (State, error) { return s.ForkMany("b", []string{"c", "a"}) }, ErrForkExists},
+		{"a name twice", func() (State, error) { return s.ForkMany("b", []string{"c", "c"}) }, ErrNameTwice},
+		{"no parent", func() (State, error) { return s.ForkMany("c", []string{"d"}) }, ErrForkNotFound},
+		{"no snapshot", func() (State, error) { return s.ForkManySnapshot("a", []string{"d"}) }, ErrSnapshotNotFound},
+		{"a fork that is gone", func() (State, error) { return s.DropMany([]string{"a", "c"}) }, ErrForkNotFound},
+		{"all forks", func() (State, error) { return s.DropMany(names(s)) }, ErrLastFork},
+	} {
+		after, err := c.do()
+		require.ErrorIs(t, err, c.want, c.what)
+		require.Equal(t, s, after, c.what)
+	}
+	s, err = s.DropMany([]string{"a", "b", "a"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a1", "a2", "main", "x"}, names(s))
+}

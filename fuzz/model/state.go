@@ -10,6 +10,7 @@ var (
 	ErrSnapshotNotFound = errors.New("model: snapshot not found")
 	ErrSnapshotExists   = errors.New("model: snapshot exists")
 	ErrLastFork         = errors.New("model: the last fork cannot be dropped")
+	ErrNameTwice        = errors.New("model: a name comes twice")
 	ErrEmptyKey         = errors.New("model: empty key")
 	ErrRange            = errors.New("model: lower bound above upper bound")
 )

@@ -26,6 +26,16 @@ func Apply(s model.State, op Op) (model.State, error) {
 		return s.DropSnapshot(op.Fork)
 	case Drop:
 		return s.Drop(op.Fork)
+	case ForkMany:
+		return s.ForkMany(op.Fork, op.Names)
+	case ForkManySnap:
+		return s.ForkManySnapshot(op.Fork, op.Names)
+	case DropMany:
+		return s.DropMany(op.Names)
+	case DropPrefix:
+		return dropAll(s, s.WithPrefix(op.Name))
+	case DropSubtree:
+		return dropAll(s, s.Subtree(op.Fork))
 	case Rename:
 		return s.Rename(op.Fork, op.Name)
 	case Reset:
@@ -34,6 +44,14 @@ func Apply(s model.State, op Op) (model.State, error) {
 		return s.ResetToSnapshot(op.Fork, op.Name)
 	}
 	return s, nil
+}
+
+// dropAll drops forks that were looked for; that none was found is refused.
+func dropAll(s model.State, names []string) (model.State, error) {
+	if len(names) == 0 {
+		return s, model.ErrForkNotFound
+	}
+	return s.DropMany(names)
 }
 
 // applyBatch does all writes of a batch or none. The forks are looked for before

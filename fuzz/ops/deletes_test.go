@@ -2,6 +2,7 @@ package ops
 
 import (
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,6 +79,24 @@ func (p plain) do(op Op) {
 		p.forks[op.Name] = maps.Clone(p.forks[op.Fork])
 	case ForkSnapshot:
 		p.forks[op.Name] = maps.Clone(p.snapshots[op.Fork])
+	case ForkMany:
+		for _, name := range op.Names {
+			p.forks[name] = maps.Clone(p.forks[op.Fork])
+		}
+	case ForkManySnap:
+		for _, name := range op.Names {
+			p.forks[name] = maps.Clone(p.snapshots[op.Fork])
+		}
+	case DropMany:
+		for _, name := range op.Names {
+			delete(p.forks, name)
+		}
+	case DropPrefix:
+		for name := range p.forks {
+			if strings.HasPrefix(name, op.Name) {
+				delete(p.forks, name)
+			}
+		}
 	case Snapshot:
 		p.snapshots[op.Name] = maps.Clone(p.forks[op.Fork])
 	case RenameSnapshot:
@@ -125,6 +144,9 @@ func TestTheModelAgreesWithPlainMapsOnWhatDeletesLeave(t *testing.T) {
 			if err != nil {
 				require.Equal(t, state, next, "what is refused changes nothing")
 				continue
+			}
+			if op.Kind == DropSubtree { // who came of whom is no matter of maps: see the model's own test
+				op = Op{N: op.N, Kind: DropMany, Names: state.Subtree(op.Fork)}
 			}
 			p.do(op)
 			if state = next; n%50 == 0 || op.Kind == Batch || op.Kind == DeleteRange {

@@ -18,6 +18,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(saved)
 	f.Add([]byte("1 put main =a%00 10\n# a comment\n\n2 batch put:main:=b:3 delete:main:=a range:main:-:=%3a nosync\n3 scan main - =z\n4 walk 3 2 18446744073709551615\n"))
 	f.Add([]byte("1 put main =%zz 10\n"))
+	f.Add([]byte("1 forkmany main a,b,,a nosync\n2 forkmanysnapshot s ,\n3 dropmany a,b\n4 dropprefix =\n5 dropprefix =%2c\n6 dropsubtree main\n"))
 	f.Add([]byte("-1 get main =\n2 flush nosync"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, err := Parse(bytes.NewReader(text))

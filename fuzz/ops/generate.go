@@ -152,11 +152,14 @@ func (g *Generator) drawKind(kind Kind) {
 		if kind == WalkIter {
 			op.Steps, op.Seed = 1+g.rng.IntN(24), g.rng.Uint64()
 		}
-	case GetSnapshot, ScanSnapshot, ForkSnapshot, RenameSnapshot, DropSnapshot:
+	case GetSnapshot, ScanSnapshot, ForkSnapshot, ForkManySnap, RenameSnapshot, DropSnapshot:
 		g.drawOnSnapshot(op)
 		return
-	case Fork, Snapshot, Drop, Rename, Reset, ResetSnapshot:
+	case Fork, ForkMany, Snapshot, Drop, DropSubtree, Rename, Reset, ResetSnapshot:
 		g.drawOnFork(op)
+		return
+	case DropMany, DropPrefix:
+		g.drawDrops(op)
 		return
 	}
 	g.next = append(g.next, op)

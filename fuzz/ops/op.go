@@ -21,10 +21,15 @@ const (
 	CloseIter      Kind = "close"
 	Fork           Kind = "fork"
 	ForkSnapshot   Kind = "forksnapshot"
+	ForkMany       Kind = "forkmany"
+	ForkManySnap   Kind = "forkmanysnapshot"
 	Snapshot       Kind = "snapshot"
 	RenameSnapshot Kind = "renamesnapshot"
 	DropSnapshot   Kind = "dropsnapshot"
 	Drop           Kind = "drop"
+	DropMany       Kind = "dropmany"
+	DropPrefix     Kind = "dropprefix" // of names; that there is none counts as refused
+	DropSubtree    Kind = "dropsubtree"
 	Rename         Kind = "rename"
 	Reset          Kind = "reset"
 	ResetSnapshot  Kind = "resetsnapshot"
@@ -42,8 +47,9 @@ type Op struct {
 	N    int // its place in the list it was drawn in; values name it
 	Kind Kind
 
-	Fork  string // the fork, or for snapshot kinds the snapshot, it is done to
-	Name  string // the other name: of a child, a source, a snapshot, or the new one
+	Fork  string   // the fork, or for snapshot kinds the snapshot, it is done to
+	Name  string   // the other name: of a child, a source, a snapshot, or the new one; or a prefix
+	Names []string // of many forks
 	Key   string
 	Size  int // of the value, in bytes, at least
 	Range model.Range
@@ -71,7 +77,7 @@ type Write struct {
 func (op Op) Mutates() bool {
 	switch op.Kind {
 	case Put, Delete, DeleteRange, Batch, Fork, ForkSnapshot, Snapshot, RenameSnapshot,
-		DropSnapshot, Drop, Rename, Reset, ResetSnapshot:
+		DropSnapshot, Drop, ForkMany, ForkManySnap, DropMany, DropPrefix, DropSubtree, Rename, Reset, ResetSnapshot:
 		return true
 	}
 	return false

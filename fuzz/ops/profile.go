@@ -24,7 +24,8 @@ func Everyday() Profile {
 			Put: 300, Delete: 110, DeleteRange: 16, Batch: 60, Get: 120, GetSnapshot: 20, Scan: 40, ScanSnapshot: 8, Seek: 20,
 			OpenIter: 24, WalkIter: 60, CloseIter: 10,
 			Fork: 50, ForkSnapshot: 12, Snapshot: 12, RenameSnapshot: 2, DropSnapshot: 10,
-			Drop: 45, Rename: 8, Reset: 10, ResetSnapshot: 5,
+			ForkMany: 12, ForkManySnap: 4, DropMany: 8, DropPrefix: 8, DropSubtree: 4,
+			Drop: 40, Rename: 8, Reset: 10, ResetSnapshot: 5,
 			Flush: 10, Compact: 5, Settle: 3, Sync: 6, Reopen: 3, Verify: 4, Check: 4,
 		},
 	}
@@ -37,7 +38,8 @@ func Crashing() Profile {
 		Keys: 12, ValueBytes: 90, Forks: 6, Snapshots: 3, Iters: 2, NoSync: 0.5, Ranges: 0.12, Chain: 8,
 		Weights: map[Kind]int{
 			Put: 30, Delete: 12, DeleteRange: 6, Batch: 12, Fork: 16, ForkSnapshot: 5, Snapshot: 6, RenameSnapshot: 1,
-			DropSnapshot: 4, Drop: 11, Rename: 3, Reset: 6, ResetSnapshot: 2,
+			DropSnapshot: 4, Drop: 8, Rename: 3, Reset: 6, ResetSnapshot: 2,
+			ForkMany: 4, ForkManySnap: 2, DropMany: 2, DropPrefix: 2, DropSubtree: 1,
 			OpenIter: 2, CloseIter: 1, Flush: 9, Compact: 5, Sync: 3, Reopen: 3,
 		},
 	}

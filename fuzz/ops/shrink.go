@@ -42,6 +42,13 @@ func Shrink(list []Op, tries int, fails func([]Op) bool) []Op {
 				w++
 			}
 		}
+		for n := 0; n < len(list[i].Names) && len(list[i].Names) > 1; {
+			smaller := list[i]
+			smaller.Names = append(append([]string{}, smaller.Names[:n]...), smaller.Names[n+1:]...)
+			if !replaceIf(list, i, smaller, attempt) {
+				n++
+			}
+		}
 		for list[i].Size > 1 {
 			smaller := list[i]
 			smaller.Size /= 2

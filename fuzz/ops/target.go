@@ -17,6 +17,16 @@ func (g *Generator) drawOnFork(op Op) {
 			return
 		}
 		op.Name = g.newFork()
+	case ForkMany:
+		if crowded {
+			g.drawKind(DropPrefix)
+			return
+		}
+		op.Names = g.newForks()
+	case DropSubtree:
+		if len(g.state.Subtree(op.Fork)) == g.state.Forks.Len() && g.rng.IntN(8) > 0 {
+			return
+		}
 	case Snapshot:
 		if g.state.Snapshots.Len() >= g.profile.Snapshots {
 			g.drawKind(DropSnapshot)
@@ -54,12 +64,51 @@ func (g *Generator) drawOnSnapshot(op Op) {
 			return
 		}
 		op.Name, op.NoSync = g.newFork(), g.noSync()
+	case ForkManySnap:
+		if g.state.Forks.Len() >= g.profile.Forks {
+			return
+		}
+		op.Names, op.NoSync = g.newForks(), g.noSync()
 	case RenameSnapshot:
 		op.Name, op.NoSync = g.newSnapshot(), g.noSync()
 	case DropSnapshot:
 		op.NoSync = g.noSync()
 	}
 	g.next = append(g.next, op)
+}
+
+// drawDrops decides about a drop of several forks.
+func (g *Generator) drawDrops(op Op) {
+	op.NoSync = g.noSync()
+	switch op.Kind {
+	case DropMany:
+		for range 1 + g.rng.IntN(4) {
+			op.Names = append(op.Names, g.fork())
+		}
+	case DropPrefix:
+		name := g.fork()
+		op.Name = name[:1+g.rng.IntN(len(name))]
+		if many, short := len(g.state.WithPrefix(op.Name)), op.Name == "f"; short && many > 4 && g.rng.IntN(4) > 0 {
+			op.Name = name // seldom nearly all
+		}
+	}
+	g.next = append(g.next, op)
+}
+
+// newForks makes up some names, most of which begin in the same way.
+func (g *Generator) newForks() []string {
+	stem := g.newFork()
+	names := []string{stem}
+	for i := range g.rng.IntN(4) {
+		names = append(names, fmt.Sprintf("%s.%d", stem, i))
+	}
+	if g.rng.IntN(12) == 0 {
+		names = append(names, g.newFork())
+	}
+	if g.rng.IntN(40) == 0 {
+		names = append(names, stem)
+	}
+	return names
 }
 
 // drawChain decides about a chain of forks, each of which writes a little before

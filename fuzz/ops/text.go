@@ -18,15 +18,17 @@ type field struct {
 }
 
 var (
-	forkField  = field{func(op *Op) string { return op.Fork }, func(op *Op, w string) error { op.Fork = w; return nil }}
-	nameField  = field{func(op *Op) string { return op.Name }, func(op *Op, w string) error { op.Name = w; return nil }}
-	keyField   = field{func(op *Op) string { return escape(op.Key) }, func(op *Op, w string) (err error) { op.Key, err = unescape(w); return }}
-	sizeField  = field{func(op *Op) string { return strconv.Itoa(op.Size) }, func(op *Op, w string) (err error) { op.Size, err = strconv.Atoi(w); return }}
-	iterField  = field{func(op *Op) string { return strconv.Itoa(op.Iter) }, func(op *Op, w string) (err error) { op.Iter, err = strconv.Atoi(w); return }}
-	stepsField = field{func(op *Op) string { return strconv.Itoa(op.Steps) }, func(op *Op, w string) (err error) { op.Steps, err = strconv.Atoi(w); return }}
-	seedField  = field{func(op *Op) string { return strconv.FormatUint(op.Seed, 10) }, func(op *Op, w string) (err error) { op.Seed, err = strconv.ParseUint(w, 10, 64); return }}
-	lowerField = field{func(op *Op) string { return formatBound(op.Range.Lower) }, func(op *Op, w string) (err error) { op.Range.Lower, err = parseBound(w); return }}
-	upperField = field{func(op *Op) string { return formatBound(op.Range.Upper) }, func(op *Op, w string) (err error) { op.Range.Upper, err = parseBound(w); return }}
+	forkField   = field{func(op *Op) string { return op.Fork }, func(op *Op, w string) error { op.Fork = w; return nil }}
+	nameField   = field{func(op *Op) string { return op.Name }, func(op *Op, w string) error { op.Name = w; return nil }}
+	namesField  = field{func(op *Op) string { return strings.Join(op.Names, ",") }, func(op *Op, w string) error { op.Names = strings.Split(w, ","); return nil }}
+	prefixField = field{func(op *Op) string { return escape(op.Name) }, func(op *Op, w string) (err error) { op.Name, err = unescape(w); return }}
+	keyField    = field{func(op *Op) string { return escape(op.Key) }, func(op *Op, w string) (err error) { op.Key, err = unescape(w); return }}
+	sizeField   = field{func(op *Op) string { return strconv.Itoa(op.Size) }, func(op *Op, w string) (err error) { op.Size, err = strconv.Atoi(w); return }}
+	iterField   = field{func(op *Op) string { return strconv.Itoa(op.Iter) }, func(op *Op, w string) (err error) { op.Iter, err = strconv.Atoi(w); return }}
+	stepsField  = field{func(op *Op) string { return strconv.Itoa(op.Steps) }, func(op *Op, w string) (err error) { op.Steps, err = strconv.Atoi(w); return }}
+	seedField   = field{func(op *Op) string { return strconv.FormatUint(op.Seed, 10) }, func(op *Op, w string) (err error) { op.Seed, err = strconv.ParseUint(w, 10, 64); return }}
+	lowerField  = field{func(op *Op) string { return formatBound(op.Range.Lower) }, func(op *Op, w string) (err error) { op.Range.Lower, err = parseBound(w); return }}
+	upperField  = field{func(op *Op) string { return formatBound(op.Range.Upper) }, func(op *Op, w string) (err error) { op.Range.Upper, err = parseBound(w); return }}
 )
 
 // fieldsOf gives the words of each kind, in order. A batch has its writes
@@ -50,6 +52,11 @@ var fieldsOf = map[Kind][]field{
 	RenameSnapshot: {forkField, nameField},
 	DropSnapshot:   {forkField},
 	Drop:           {forkField},
+	ForkMany:       {forkField, namesField},
+	ForkManySnap:   {forkField, namesField},
+	DropMany:       {namesField},
+	DropPrefix:     {prefixField},
+	DropSubtree:    {forkField},
 	Rename:         {forkField, nameField},
 	Reset:          {forkField, nameField},
 	ResetSnapshot:  {forkField, nameField},

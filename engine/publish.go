@@ -12,8 +12,14 @@ import (
 	"github.com/tinedb/tine/manifest"
 )
 
-// nodesReleased is how many nodes are taken apart under the lock at a time.
-const nodesReleased = 256
+// nodesReleased is how many nodes are taken apart under the lock at a time, and
+// slicesPublished after how many times it is published. What is published at once must
+// fit into the space that the manifest holds ready for a full disk, also after a drop of
+// thousands of forks.
+const (
+	nodesReleased   = 256
+	slicesPublished = 8
+)
 
 // publishLocked builds the manifest transaction that brings the manifest up to
 // the tree's present and gives it its place, in one step with whatever the caller
@@ -43,16 +49,24 @@ func (s *Store) publishLocked() manifest.Position {
 // files that nothing needs any more. It does I/O and must not be called under
 // the lock.
 func (s *Store) reclaim() error {
-	for {
+	for slice := 1; ; slice++ {
 		released, more := s.releaseSlice()
 		if released { // a branch point may be gone: there may be something to merge
 			s.counter.installs.Add(1)
 			s.wake()
 		}
 		if !more {
-			break
+			return s.publishReleased()
+		}
+		if slice%slicesPublished == 0 {
+			if err := s.publishReleased(); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+func (s *Store) publishReleased() error {
 	if !s.publishOwing() {
 		return nil
 	}

@@ -19,8 +19,8 @@ func forkClients(out *figures, b bed, forks, round int) error {
 	}{
 		{"clients-1/sync", 1, true, forks / 16},
 		{"clients-256/sync", 256, true, forks},
-		{"clients-1/nosync", 1, false, forks},
-		{"clients-256/nosync", 256, false, forks},
+		{"clients-1/nosync", 1, false, 10 * forks},
+		{"clients-256/nosync", 256, false, 10 * forks},
 	} {
 		label := fmt.Sprintf("c%d-%d-%v", round, c.clients, c.sync)
 		seconds, err := forkAtOnce(b.main, label, c.clients, c.forks, c.sync)

@@ -63,6 +63,11 @@ func (c chain) measure(cfg config, out *figures, base storeBase) (err error) {
 			return fmt.Errorf("depth %d: %w", d, err)
 		}
 		readers = append(readers, r)
+		info, err := l.at[d].fork.Info()
+		if err != nil {
+			return err
+		}
+		out.add(fmt.Sprintf("%s/nodes-on-path/depth-%d", c.name, d), "nodes", float64(info.Depth))
 	}
 	for round := range cfg.rounds {
 		clock := startClock()

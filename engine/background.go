@@ -104,7 +104,7 @@ func (s *Store) beginTurn(w *worker) bool {
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for !b.stopping && (!w.pending || w.blocked || w.rests && b.urgent == 0 && !s.overBudget()) {
+	for !b.stopping && (!w.pending || w.blocked || w.rests && b.urgent == 0 && !s.overBudget() && !s.logFull()) {
 		b.cond.Wait()
 	}
 	if b.stopping {
@@ -175,15 +175,6 @@ func (s *Store) wakeIfFull() {
 
 func (s *Store) overBudget() bool { return s.memoryBytes.Load() > s.opts.MemtableBytes }
 
-// maxSegments is how many log segments may gather, however little they hold.
-const maxSegments = 8
-
-// logTooLong tells whether everything that keeps the log should be flushed, so
-// that idle forks never pin it.
-func (s *Store) logTooLong() bool {
-	return s.log.Bytes() > max(2*s.opts.MemtableBytes, 4*s.opts.SegmentBytes) || s.log.Segments() > maxSegments && s.log.Bytes() < s.opts.SegmentBytes
-}
-
 // stopped is asked by long work whether to give up, and sees to it that it does
 // not run out of numbers.
 func (s *Store) stopped() error {
@@ -211,7 +202,7 @@ func (s *Store) tendMemory() error {
 	if errors.Is(flushErr, errRanges) && s.nodeBytes() < s.opts.MemtableBytes {
 		// All but some nodes was written, and they leave enough memory to the others.
 		s.tidied("a flush", flushErr)
-		s.keepLog()
+		s.keepLog(flushErr)
 		flushErr = nil
 	}
 	if !errors.Is(flushErr, errStopping) {
@@ -221,6 +212,7 @@ func (s *Store) tendMemory() error {
 		s.back.mu.Unlock()
 	}
 	s.tidied("reclaiming space", errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest()))
+	s.back.announce() // to those who wait for the log to be trimmed
 	return errors.Join(err, flushErr)
 }
 
@@ -244,21 +236,6 @@ func (s *Store) tidied(what string, err error) {
 	b.lastErr = err
 	b.memory.untidy = true
 	b.mu.Unlock()
-}
-
-// keepLog keeps the log from being the reason of a flush at each write.
-func (s *Store) keepLog() {
-	s.back.mu.Lock()
-	defer s.back.mu.Unlock()
-	if !s.back.logKept {
-		s.back.pauseLocked(&s.back.logKept, maxRetryDelay)
-	}
-}
-
-func (s *Store) logIsKept() bool {
-	s.back.mu.Lock()
-	defer s.back.mu.Unlock()
-	return s.back.logKept
 }
 
 func (s *Store) flushIfNeeded() error {

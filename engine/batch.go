@@ -179,6 +179,9 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	if err := s.throttle(); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
+	if err := s.waitForLog(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
 	if err := s.freezeForRanges(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}

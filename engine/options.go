@@ -34,6 +34,15 @@ type Options struct {
 	// SegmentBytes is the length that log segments are preallocated to. Default
 	// 16 MiB.
 	SegmentBytes int64
+	// MaxLogBytes bounds the log on disk, whatever forks keep it: in the background,
+	// what is in memory is written to tables in time, commits are slowed down when three
+	// quarters are used, and wait at the bound. If the log cannot be made shorter then,
+	// they fail and say why. Batches that are under way when the bound is reached may
+	// exceed it; and so may the log while damage keeps a single node out of tables, since
+	// that must not stop others: Flush says which node. With Manual, Flush keeps the bound.
+	// At least six segments. Default four times MemtableBytes or eight segments, and two
+	// segments more.
+	MaxLogBytes int64
 	// TableBytes is about how long one table gets. Default 32 MiB.
 	TableBytes int64
 	// BlockBytes is about how many bytes of rows one table block holds before
@@ -65,6 +74,8 @@ func (o *Options) withDefaults() Options {
 	setDefault(&out.TableCacheBytes, 128<<20)
 	setDefault(&out.MaxOpenFiles, min(256, max(1, vfs.MaxDescriptors()/2)))
 	setDefault(&out.SegmentBytes, 16<<20)
+	setDefault(&out.MaxLogBytes, max(4*out.MemtableBytes, 8*out.SegmentBytes)+2*out.SegmentBytes)
+	out.MaxLogBytes = max(out.MaxLogBytes, 6*out.SegmentBytes)
 	setDefault(&out.TableBytes, 32<<20)
 	setDefault(&out.BlockBytes, 16<<10)
 	if out.Logger == nil {

@@ -9,6 +9,17 @@ func (l *Log) Trimmable(lo ids.LSN) bool {
 	return len(l.sealed) > 0 && l.sealed[0].LastLSN < lo
 }
 
+// SealedBytes is how long the segments before the current one are, as they were
+// preallocated: what trimming can take away at most.
+func (l *Log) SealedBytes() (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.sealed {
+		n += max(l.sealed[i].EndBytes, l.opts.SegmentBytes)
+	}
+	return n
+}
+
 // Segments is the number of segments that hold the log, spares not counted.
 func (l *Log) Segments() int {
 	l.mu.Lock()

@@ -27,8 +27,15 @@ var errTableMissing = errors.New("the file is missing")
 func (s *Store) measureTables(tree *forktree.Tree, state *manifest.State) (lost []error, err error) {
 	fsys, dir := s.fs, s.dir
 	var missing error
+	sizes := map[ids.FileNum]fileSize{}
 	for _, t := range tree.Tables() {
-		size, err := checkTableFile(fsys, dir, *t.Place.Meta())
+		m := t.Place.Meta()
+		on, known := sizes[m.File]
+		if !known {
+			on = sizeOf(fsys, dir, m.File)
+			sizes[m.File] = on
+		}
+		size, err := checkTableFile(on, m)
 		switch {
 		case errors.Is(err, errTableMissing):
 			missing = err
@@ -38,7 +45,7 @@ func (s *Store) measureTables(tree *forktree.Tree, state *manifest.State) (lost 
 		case err != nil:
 			return nil, err
 		}
-		tree.SetFileBytes(t.Place.Meta().File, size)
+		tree.SetFileBytes(m.File, size)
 	}
 	if missing == nil || s.opts.ReadOnly {
 		return lost, nil
@@ -88,12 +95,24 @@ func (s *Store) standIn(lost []error) error {
 	return s.fs.SyncDir(s.dir)
 }
 
+// fileSize is what the file system says of a table file, asked once for all of its
+// tables.
+type fileSize struct {
+	bytes int64
+	err   error
+}
+
+func sizeOf(fsys vfs.FS, dir string, num ids.FileNum) fileSize {
+	bytes, err := fsys.Size(path.Join(dir, ids.TableFileName(num)))
+	return fileSize{bytes, err}
+}
+
 // checkTableFile makes sure that the bytes of a table can be there at all, and
 // gives the length of its file. The error for a missing file also matches
 // errTableMissing.
-func checkTableFile(fsys vfs.FS, dir string, m sstable.Meta) (fileBytes uint64, err error) {
+func checkTableFile(on fileSize, m *sstable.Meta) (fileBytes uint64, err error) {
 	name := ids.TableFileName(m.File)
-	size, err := fsys.Size(path.Join(dir, name))
+	size, err := on.bytes, on.err
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, errs.Corruptf(name, -1, "%w, but the manifest names table %d in it", errTableMissing, m.ID)

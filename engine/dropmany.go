@@ -39,7 +39,7 @@ func (s *Store) DropForks(forks []*Fork, opts ...WriteOption) error {
 
 // DropPrefix drops the forks whose names begin with prefix: all that there are at one
 // moment, or none. It tells how many; that there are none is no error. For what is
-// refused see DropForks. It costs O(forks of the store).
+// refused see DropForks. It costs O(those forks).
 func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
 	return s.dropMany(fmt.Sprintf("drop forks %q…", prefix), opts, func() ([]ids.ForkID, error) {
 		return s.prefixedLocked(prefix), nil
@@ -49,7 +49,7 @@ func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
 // DropSubtree drops f, the forks that were made from it or from snapshots of it, and
 // those made from these, and so on: all that there are at one moment, or none. It
 // tells how many. What was made from a fork that is gone is not found through it. For
-// what is refused see Store.DropForks. It costs O(forks of the store).
+// what is refused see Store.DropForks. It costs O(forks that are younger than f).
 func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
 	return f.s.dropMany("drop subtree", opts, func() ([]ids.ForkID, error) {
 		if _, ok := f.s.mu.tree.ForkRecord(f.id); !ok {
@@ -59,15 +59,17 @@ func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
 	})
 }
 
-// prefixedLocked gives the forks whose names begin with prefix, by name.
+// prefixedLocked gives the forks whose names begin with prefix, by name; of more than
+// can be dropped at once, one more.
 func (s *Store) prefixedLocked(prefix string) (out []ids.ForkID) {
-	for _, f := range s.mu.tree.ForksWithPrefix(prefix, "", -1) {
+	for _, f := range s.mu.tree.ForksWithPrefix(prefix, "", MaxDropMany+1) {
 		out = append(out, f.ID)
 	}
 	return out
 }
 
-// subtreeLocked gives root and what came of it, oldest first.
+// subtreeLocked gives root and what came of it, oldest first; of more than can be
+// dropped at once, some more.
 func (s *Store) subtreeLocked(root ids.ForkID) []ids.ForkID {
 	const atOnce = 1024
 	within := map[ids.ForkID]struct{}{root: {}}
@@ -81,7 +83,7 @@ func (s *Store) subtreeLocked(root ids.ForkID) []ids.ForkID {
 				out = append(out, f.ID)
 			}
 		}
-		if len(some) < atOnce {
+		if len(some) < atOnce || len(out) > MaxDropMany {
 			return out
 		}
 		after = some[len(some)-1].ID
@@ -155,7 +157,7 @@ func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]ids.F
 func (s *Store) droppableLocked(forks []ids.ForkID) error {
 	switch {
 	case len(forks) > MaxDropMany:
-		return fmt.Errorf("%w: %d forks at once, at most %d are allowed", ErrLimit, len(forks), MaxDropMany)
+		return fmt.Errorf("%w: more than %d forks at once", ErrLimit, MaxDropMany)
 	case len(forks) > 0 && len(forks) == s.mu.tree.ForkCount():
 		return fmt.Errorf("no fork would be left: %w", ErrProtected)
 	}

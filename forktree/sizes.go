@@ -80,8 +80,8 @@ const (
 // verifySizes recounts the sizes of some forks' and snapshots' paths.
 func (t *Tree) verifySizes() error {
 	var tops []*Node
-	for _, f := range t.Forks() {
-		tops = append(tops, f.Top)
+	for f := range t.forks.All() {
+		tops = append(tops, t.nodes[f.Top])
 	}
 	for _, s := range t.Snapshots() {
 		tops = append(tops, s.Node)

@@ -73,6 +73,8 @@ func (s *Store) waitForTrim() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	begun, first, fruitless := b.memory.begun, s.log.FirstLSN(), 0
+	b.memory.pending = true
+	b.cond.Broadcast() // the worker may be at rest: that ends when the log is full
 	for s.logFull() && !b.logKept && b.flushErr == nil && fruitless < fruitlessTurns {
 		switch {
 		case b.stopping:
@@ -88,8 +90,10 @@ func (s *Store) waitForTrim() error {
 			}
 			first, fruitless = s.log.FirstLSN(), 0
 		}
-		b.memory.pending = true
-		b.cond.Broadcast()
+		if !b.memory.pending { // else two that wait would wake each other without end
+			b.memory.pending = true
+			b.cond.Broadcast()
+		}
 		b.cond.Wait()
 	}
 	return nil

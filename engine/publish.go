@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
@@ -43,6 +44,27 @@ func (s *Store) publishLocked() manifest.Position {
 	}
 	s.countMemoryLocked()
 	return at
+}
+
+// forksForManifest gives the manifest's log forks for a rewrite. The tree may be ahead
+// of what was published: that is made good in the same critical section, so that no
+// fork gets into a manifest before the log through which it has to be durable is known.
+func (s *Store) forksForManifest(after ids.ForkID, limit int) ([]manifest.Fork, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.mu.failed(); err != nil {
+		return nil, err
+	}
+	if s.mu.tree.OwesForks() {
+		s.publishLocked()
+	}
+	forks := s.mu.tree.ForksByID(after, limit)
+	if invariant.Expensive {
+		s.man.View(func(st *manifest.State) {
+			invariant.Check(slices.Equal(forks, st.Forks.After(after, limit)), "the manifest has other forks behind %d than the tree", after)
+		})
+	}
+	return forks, nil
 }
 
 // reclaim takes unreferenced nodes apart, publishes what is owed, and unlinks the

@@ -54,7 +54,7 @@ var (
 // id. Between slices transactions go on; an object that comes or goes meanwhile
 // may be in the copy or not, and a vector may have grown. It stops when the log is
 // poisoned or closed.
-func (l *Log) copyState(f *file) error {
+func (l *Log) copyState(f *file, forks forkSource) error {
 	l.mu.Lock()
 	counters := appendCounters(nil, l.mu.state.Counters)
 	l.mu.Unlock()
@@ -65,7 +65,7 @@ func (l *Log) copyState(f *file) error {
 	if err := copyObjects(l, f, nodeRecords); err != nil {
 		return err
 	}
-	if err := l.copyForks(f); err != nil {
+	if err := l.copyForks(f, forks); err != nil {
 		return err
 	}
 	if err := copyObjects(l, f, snapshotRecords); err != nil {
@@ -77,17 +77,30 @@ func (l *Log) copyState(f *file) error {
 	return f.flush()
 }
 
+// forkSource gives forks as Options.Forks does.
+type forkSource = func(after ids.ForkID, limit int) ([]Fork, error)
+
 // forksAtOnce is how many forks are asked for under one hold of a lock.
 const forksAtOnce = 512
 
-// copyForks writes the forks, by rising id. Ids only rise, so that one which comes
-// meanwhile lies ahead, or is in a transaction that the rewrite repeats, or both.
-func (l *Log) copyForks(f *file) error {
+// copyForks writes the forks, by rising id. Those that come meanwhile are in
+// transactions that the rewrite repeats; their ids are not below NextID as it is now, so
+// that is where it ends, and nobody who makes forks fast can keep it from ending.
+func (l *Log) copyForks(f *file, source forkSource) error {
+	l.mu.Lock()
+	end := ids.ForkID(l.mu.state.NextID)
+	l.mu.Unlock()
 	var payload []byte
 	for after := ids.ForkID(0); ; {
-		forks, err := l.someForks(after)
+		forks, err := source(after, forksAtOnce)
+		if err == nil {
+			err = l.healthy()
+		}
 		if err != nil {
 			return err
+		}
+		for len(forks) > 0 && forks[len(forks)-1].ID >= end {
+			forks = forks[:len(forks)-1]
 		}
 		if len(forks) == 0 {
 			break
@@ -113,13 +126,17 @@ func (l *Log) copyForks(f *file) error {
 	return nil
 }
 
-func (l *Log) someForks(after ids.ForkID) ([]Fork, error) {
+// ownForks is the source of a log that keeps the forks itself.
+func (l *Log) ownForks(after ids.ForkID, limit int) ([]Fork, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.healthyLocked(); err != nil {
-		return nil, err
-	}
-	return l.mu.state.Forks.After(after, forksAtOnce), nil
+	return l.mu.state.Forks.After(after, limit), nil
+}
+
+func (l *Log) healthy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.healthyLocked()
 }
 
 // copyObjects writes the objects of one kind.

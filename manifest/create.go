@@ -7,6 +7,7 @@ import (
 
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/vfs"
 )
 
@@ -40,6 +41,9 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 		return nil, fmt.Errorf("manifest: create: %w", err)
 	}
 	l.removeOthers(f.number)
+	if opts.Forks != nil && !invariant.Expensive {
+		state.Forks = nil // they were the base's
+	}
 	l.mu.file, l.mu.number = f, f.number
 	l.mu.base, l.mu.written = f.offset, f.offset
 	return l, nil
@@ -48,7 +52,7 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 // fill makes f a manifest that CURRENT can be pointed at: the state, the end of
 // the base, synced and staged.
 func (l *Log) fill(f *file) error {
-	if err := l.copyState(f); err != nil {
+	if err := l.copyState(f, l.ownForks); err != nil {
 		return err
 	}
 	if err := l.finishBase(f); err != nil {

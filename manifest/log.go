@@ -36,6 +36,12 @@ type Options struct {
 	// OnFailure is called once, without the log's lock held, when the log is
 	// poisoned. It must not call Sync, Rewrite or Close. May be nil.
 	OnFailure func(error)
+	// Forks gives at most limit forks with ids above after, by rising id, as they are
+	// with every transaction appended so far: what its caller owes is appended before it
+	// looks, in one step. With it the log keeps no forks of its own, and asks here for
+	// those of a rewrite. Called without any lock held; the first error ends the rewrite.
+	// Nil if the log is to keep them.
+	Forks func(after ids.ForkID, limit int) ([]Fork, error)
 	// RewriteBytes is how many bytes of transactions behind the base make
 	// NeedsRewrite ask for a rewrite; 0 means 4 MiB or the length of the base,
 	// whichever is more.
@@ -164,7 +170,8 @@ func checkRising(from, to Counters) {
 		"manifest: counters fall from %+v to %+v", from, to)
 }
 
-// View calls fn with the state, under the log's lock. fn must not keep what it
+// View calls fn with the state, under the log's lock; it has no forks where
+// Options.Forks gives them. fn must not keep what it
 // was given, change it, or call the log.
 func (l *Log) View(fn func(*State)) {
 	l.mu.Lock()

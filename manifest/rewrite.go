@@ -52,7 +52,11 @@ func (l *Log) Rewrite() error {
 		l.endCapture()
 		return refused("rewrite", err)
 	}
-	err = l.copyState(f)
+	forks := l.opts.Forks
+	if forks == nil {
+		forks = l.ownForks
+	}
+	err = l.copyState(f, forks)
 	if err == nil {
 		l.opts.Schedule.Reach(schedule.RewriteCopied)
 		err = l.catchUp(f)

@@ -1,8 +1,10 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/internal/vfs/faultfs"
 	"github.com/tinedb/tine/sstable"
@@ -252,4 +255,61 @@ func TestCloseAbortsARunningRewrite(t *testing.T) {
 	require.Len(t, disk.Names(), 2)
 	requireLoads(t, disk, work.model)
 	noOpenFiles(t, disk)
+}
+
+// The owner keeps the forks, and changes them without telling the log at once. Each
+// portion is asked for with what is owed appended first, so that a rewrite is of forks
+// that the log knows.
+func TestRewriteTakesForksFromTheirOwner(t *testing.T) {
+	disk, state := newDisk(t), NewState()
+	const forks = 5000
+	for id := range ids.ForkID(forks) {
+		state.Forks.Put(Fork{ID: 2*id + 2, Name: fmt.Sprintf("agent-%d", id), Memtable: ids.NodeID(2*id + 3)})
+	}
+	state.NextID = 20_000
+	owner := state.Forks.Clone()
+	var log *Log
+	var owed Transaction
+	asked, failing := 0, false
+	log, err := Create(disk, testDir, state, Options{NextFile: fileNumbers(1), Forks: func(after ids.ForkID, limit int) ([]Fork, error) {
+		if failing {
+			return nil, errors.New("on purpose")
+		}
+		asked++
+		n := ids.ForkID(asked)
+		for _, f := range []Fork{
+			{ID: 2 * n, Name: fmt.Sprint("early-", n), Memtable: ids.NodeID(2*n + 1)},
+			{ID: 2 * (forks - n), Name: fmt.Sprint("late-", n), Memtable: ids.NodeID(2*(forks-n) + 1)},
+			{ID: 20_000 + 2*n, Name: fmt.Sprint("new-", n), Memtable: ids.NodeID(20_000 + 2*n + 1)}, // without end
+		} {
+			owner.Put(f)
+			owed.PutForks = append(owed.PutForks, f)
+		}
+		for _, gone := range []ids.ForkID{2 * (forks/2 + n), after} {
+			if owner.Drop(gone) {
+				owed.DropForks = append(owed.DropForks, gone)
+			}
+		}
+		owed.Counters = &Counters{NextID: 30_000}
+		log.Append(&owed, 0)
+		owed = Transaction{}
+		return owner.After(after, limit), nil
+	}})
+	require.NoError(t, err)
+	if !invariant.Expensive {
+		log.View(func(s *State) { require.Nil(t, s.Forks, "there is no second copy") })
+	}
+	require.NoError(t, log.Rewrite())
+	require.Greater(t, asked, 8)
+	failing = true
+	require.ErrorContains(t, log.Rewrite(), "on purpose")
+	require.NoError(t, log.Err())
+	log.Append(&Transaction{DropForks: []ids.ForkID{20_002}}, 0)
+	owner.Drop(20_002)
+	require.NoError(t, log.Close())
+
+	got, _, err := Load(disk, testDir)
+	require.NoError(t, err)
+	require.Equal(t, slices.Collect(owner.All()), slices.Collect(got.Forks.All()))
+	require.NoError(t, got.Check())
 }

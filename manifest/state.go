@@ -57,7 +57,7 @@ type Counters struct {
 type State struct {
 	StoreID [16]byte // of the store, fixed at its creation; never in a transaction
 	Counters
-	Forks     *Forks
+	Forks     *Forks // nil in a Log that gets them from Options.Forks
 	Snapshots map[ids.SnapshotID]Snapshot
 	Nodes     map[ids.NodeID]Node
 	Tables    map[ids.TableID]sstable.Meta
@@ -99,8 +99,10 @@ func (s *State) apply(t *Transaction) {
 	for i := range t.PutNodes {
 		s.Nodes[t.PutNodes[i].ID] = t.PutNodes[i]
 	}
-	for i := range t.PutForks {
-		s.Forks.Put(t.PutForks[i])
+	if s.Forks != nil {
+		for i := range t.PutForks {
+			s.Forks.Put(t.PutForks[i])
+		}
 	}
 	for i := range t.PutSnapshots {
 		s.Snapshots[t.PutSnapshots[i].ID] = t.PutSnapshots[i]

@@ -198,7 +198,9 @@ func (s *Store) tendMemory() error {
 	if errors.Is(err, errStopping) {
 		return err
 	}
+	begun, before := time.Now(), s.counter.memoryFlushed.Load()
 	flushErr := s.flushIfNeeded()
+	s.noteFlush(int64(s.counter.memoryFlushed.Load()-before), time.Since(begun))
 	if errors.Is(flushErr, errRanges) && s.nodeBytes() < s.opts.MemtableBytes {
 		// All but some nodes was written, and they leave enough memory to the others.
 		s.tidied("a flush", flushErr)
@@ -308,36 +310,6 @@ func (s *Store) paced() func() error {
 		begun = time.Now()
 		return nil
 	}
-}
-
-// throttle makes a writer wait while twice the memory budget is in use. If the
-// memory cannot be flushed, the writer is told why instead.
-func (s *Store) throttle() error {
-	full := func() bool { return s.memoryBytes.Load() >= 2*s.opts.MemtableBytes }
-	if s.opts.Manual || !full() {
-		return nil
-	}
-	s.counter.stalls.Add(1)
-	b := &s.back
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.memory.pending = true
-	b.cond.Broadcast() // the worker may be at rest: that ends when memory is full
-	for full() {
-		switch {
-		case b.stopping:
-			return ErrClosed
-		case s.failure() != nil:
-			return s.failure()
-		case b.flushErr != nil:
-			return b.flushErr
-		case !b.memory.pending:
-			b.memory.pending = true
-			b.cond.Broadcast()
-		}
-		b.cond.Wait()
-	}
-	return nil
 }
 
 // announce makes waiting writers look at the memory in use again.

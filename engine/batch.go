@@ -176,7 +176,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	if err := s.throttle(); err != nil {
+	if err := s.throttle(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	if err := s.waitForLog(); err != nil {

@@ -268,6 +268,7 @@ func (s *Store) installFlushedLocked(c *forktree.Claim, r *flushed) {
 		s.counter.discarded.Add(1)
 		return
 	}
+	s.counter.memoryFlushed.Add(uint64(c.Swap.Mem.Bytes()))
 	s.mu.tree.InstallTables(c, s.mu.tree.NewRun(r.metas), r.marks)
 	for _, m := range r.metas {
 		s.counter.bytesFlushed.Add(m.Length)

@@ -17,9 +17,10 @@ type Options struct {
 	MustExist bool
 
 	// MemtableBytes is the memory for unflushed writes of all forks together.
-	// When it is used up, memtables are written to tables in the background; at
-	// twice as much, writers wait. More means fewer, larger flushes and a longer
-	// log to replay. Default 64 MiB.
+	// When it is used up, memtables are written to tables in the background, and
+	// writers are slowed: those of forks that hold much of it, which wait at twice
+	// as much. At three times as much all wait. More means fewer, larger flushes and
+	// a longer log to replay. Default 64 MiB.
 	MemtableBytes int64
 	// CacheBytes is the memory for table blocks, shared by all forks. Default
 	// 256 MiB.

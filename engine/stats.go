@@ -14,6 +14,7 @@ type counters struct {
 	tablesRelocated, bytesRelocated                             atomic.Uint64
 	installs                                                    atomic.Uint64 // of any kind, and files removed
 	flats                                                       atomic.Uint64 // built
+	memoryFlushed                                               atomic.Uint64 // bytes of memory, not of tables
 	iterators                                                   atomic.Int64
 }
 

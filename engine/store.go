@@ -58,6 +58,7 @@ type Store struct {
 	idBound     atomic.Uint64 // numbers below are durably reserved
 	lsnBound    atomic.Uint64 // LSNs below are durably reserved
 	memoryBytes atomic.Int64  // of all memtables and nodes in memory
+	flushRate   atomic.Int64  // bytes of memory a second; 0: not known yet
 	owed        atomic.Uint64 // structural records, counted to publish now and then
 	reserveMu   sync.Mutex    // one reservation of numbers at a time
 	reserving   reservation   // under reserveMu

@@ -5,10 +5,11 @@ import "github.com/tinedb/tine/manifest"
 // maxOwed is how many forks and snapshots may have changed before they are
 // published although nothing else is. At owedTooMany whoever changes more waits for
 // that: so few, and what a drop frees, fit into the space that the manifest holds
-// ready for a full disk.
+// ready for a full disk. And since a transaction is made under the lock, more of them
+// would be noticed by everybody.
 const (
 	maxOwed     = 512
-	owedTooMany = 8 * maxOwed
+	owedTooMany = 4 * maxOwed
 )
 
 // owe counts changes of forks and snapshots, and sees to it that they are published

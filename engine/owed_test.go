@@ -65,7 +65,7 @@ func TestForksThatNeedNotBeDurableWaitForNoDisk(t *testing.T) {
 	disk := crashfs.New()
 	h := newHeldManifest(t, disk)
 	h.held.Store(true)
-	const forks = 5 * maxOwed
+	const forks = 3 * maxOwed
 	h.within(t, "unsynced forks wait for the manifest", forkMany(t, h.Store, "f", forks))
 	require.Eventually(t, func() bool { return h.reached.Load() > 0 }, 20*time.Second, time.Millisecond, "nothing was published")
 	h.held.Store(false)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
@@ -29,10 +30,11 @@ type Tables struct {
 // opening is a reader, or the promise of one. r and err are set before done is
 // closed and not changed after.
 type opening struct {
-	id   ids.TableID
-	done chan struct{}
-	r    *Reader
-	err  error
+	id    ids.TableID
+	done  chan struct{}
+	r     *Reader
+	err   error
+	ready atomic.Pointer[Reader] // r once done is closed: even a closed channel costs a lock
 
 	next, previous *opening // in the ring; nil when not in it
 }
@@ -76,9 +78,11 @@ func (t *Tables) reader(m *Meta, p *Place) (*Reader, error) {
 			t.mu.Unlock()
 		}
 	}
-	<-o.done
-	if o.err != nil {
-		return nil, o.err
+	if o.ready.Load() == nil {
+		<-o.done
+		if o.err != nil {
+			return nil, o.err
+		}
 	}
 	o.r.use()
 	if o.r.place == p {
@@ -116,6 +120,7 @@ func (t *Tables) fulfil(o *opening, p *Place) {
 	defer close(o.done)
 	r, err := openPlace(p, t.files)
 	dropBlocks(t.outcome(o, r, err))
+	o.ready.Store(o.r)
 }
 
 // outcome sets the outcome in o and gives the blocks of the readers that are not kept.

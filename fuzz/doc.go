@@ -26,7 +26,7 @@
 // held.go (iterators that live long), readers.go (goroutines beside), transcript.go
 // (what was seen, to compare configurations), modelrun.go, resume.go. With crashes:
 // history.go, tap.go, image.go, judge.go, crashrun.go, scripts.go (every short
-// script), crashtrials.go, crowd.go (several clients), deleters.go (several that
+// script), packs.go (tables that are relocated), crashtrials.go, crowd.go (several clients), deleters.go (several that
 // delete from tables they share). With faults: faultrun.go, faulttrials.go. Trials
 // of deletes in all three ways are in deletetrials.go. When something is wrong:
 // check.go, failure.go.

@@ -158,6 +158,7 @@ func (d *Driver) noteStats() {
 	d.counts.Add("store: vectors translated", int(s.VectorsTranslated))
 	d.counts.Add("store: vectors staged", int(s.VectorsStaged))
 	d.counts.Add("store: merges because of dead rows", int(s.DeadRewrites))
+	d.counts.Add("store: tables relocated", int(s.TablesRelocated))
 	if s.Vectors > 0 {
 		d.counts.Add("closed with vectors", 1)
 	}

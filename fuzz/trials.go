@@ -4,7 +4,7 @@ package fuzz
 func Trials() []Trial {
 	return []Trial{
 		modelTrial(), diskTrial(),
-		scriptTrial(), manyTrial(), garbageTrial(), randomCrashTrial(), mergeCrashTrial(), freezeCrashTrial(), backgroundCrashTrial(),
+		scriptTrial(), manyTrial(), garbageTrial(), packTrial(), randomCrashTrial(), mergeCrashTrial(), freezeCrashTrial(), backgroundCrashTrial(),
 		faultTrial(), readFaultTrial(),
 		deleteTrial(), deleteCrashTrial(), deleteFaultTrial(),
 		crowdTrial(), deletersTrial(),

@@ -59,6 +59,7 @@ func TestModelAndStoreAgreeOnDisk(t *testing.T)                    { try(t, disk
 func TestCrashAtEveryCallOfShortScripts(t *testing.T)              { try(t, scriptTrial()) }
 func TestCrashWhileManyForksAreMadeAndDropped(t *testing.T)        { try(t, manyTrial()) }
 func TestCrashWhileGarbageGoes(t *testing.T)                       { try(t, garbageTrial()) }
+func TestCrashWhileTablesAreRelocated(t *testing.T)                { try(t, packTrial()) }
 func TestCrashAtEveryCallOfRandomRuns(t *testing.T)                { try(t, randomCrashTrial()) }
 func TestCrashAroundMergesOfSharedTables(t *testing.T)             { try(t, mergeCrashTrial()) }
 func TestCrashAroundConsolidations(t *testing.T)                   { try(t, freezeCrashTrial()) }

@@ -7,8 +7,9 @@
 //
 // The life of one compaction:
 //
-//  1. The engine walks the entered nodes from the root outwards, describes the
-//     path of each as a list of Items, and asks Pick for a Plan.
+//  1. The engine walks the entered nodes whose paths have changed, from the root
+//     outwards, describes the path of each as a list of Items, and asks Pick for a
+//     Plan.
 //  2. It claims the nodes from Plan.First to Plan.Last.
 //  3. Split says which tables have to be read; the others are taken over. Merge
 //     copies the live rows of those that are read, one row a key, into an Output,

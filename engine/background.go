@@ -35,13 +35,14 @@ type worker struct {
 	name     string
 	at       schedule.Point
 	do       func() error
-	pending  bool   // there may be something to do
-	rests    bool   // after a long turn, unless somebody waits
-	blocked  bool   // after a failed turn, whoever waits
-	begun    uint64 // turns
-	done     uint64 // the number of the last turn that has ended
-	failures int    // in a row
-	untidy   bool   // reclaiming failed: look again after a while
+	watch    *forktree.Watch // the paths that may have work; under Store.mu
+	pending  bool            // there may be something to do
+	rests    bool            // after a long turn, unless somebody waits
+	blocked  bool            // after a failed turn, whoever waits
+	begun    uint64          // turns
+	done     uint64          // the number of the last turn that has ended
+	failures int             // in a row
+	untidy   bool            // reclaiming failed: look again after a while
 }
 
 // errStopping ends background work when the store is closed.
@@ -72,6 +73,9 @@ func (s *Store) startBackground() {
 	if s.opts.Manual || s.opts.ReadOnly {
 		return
 	}
+	s.mu.Lock()
+	b.memory.watch, b.merge.watch = s.mu.tree.Watch(), s.mu.tree.Watch()
+	s.mu.Unlock()
 	b.wg.Add(2)
 	go s.work(&b.memory)
 	go s.work(&b.merge)
@@ -194,7 +198,7 @@ func (s *Store) stopped() error {
 
 // tendMemory is a turn of the memory worker.
 func (s *Store) tendMemory() error {
-	_, err := s.pass(func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.stopped)
+	_, err := s.pass(s.back.memory.watch, func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.stopped)
 	if errors.Is(err, errStopping) {
 		return err
 	}
@@ -279,7 +283,7 @@ func (s *Store) rewriteManifest() error {
 func (s *Store) tendTables() error {
 	tables := func(k compaction.Kind) bool { return k != compaction.KindConsolidate }
 	for {
-		did, err := s.pass(tables, s.paced())
+		did, err := s.pass(s.back.merge.watch, tables, s.paced())
 		moved, unmoved := s.relocateSparse(s.paced())
 		if err = errors.Join(err, unmoved); err != nil || !did && !moved {
 			return err
@@ -310,6 +314,13 @@ func (s *Store) paced() func() error {
 		begun = time.Now()
 		return nil
 	}
+}
+
+// isUrgent tells whether somebody waits for the background work to end.
+func (b *background) isUrgent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.urgent > 0
 }
 
 // announce makes waiting writers look at the memory in use again.

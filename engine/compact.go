@@ -12,24 +12,27 @@ import (
 	"github.com/tinedb/tine/internal/schedule"
 )
 
-// pass goes over every node at which a path is entered, from the root outwards,
-// and carries out the plans of the wanted kinds until the path is at rest. Older
-// nodes come first, so that all their descendants share the result. It tells
-// whether it did anything. A plan that fails, on a damaged table say, does not
-// keep the other paths from being tended; its error is returned in the end.
-func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did bool, err error) {
-	entries := s.entries()
-	slices.SortFunc(entries, func(a, b *forktree.Node) int { return cmp.Compare(a.ID, b.ID) })
-	for _, n := range entries {
+// pass goes over nodes at which a path is entered, from the root outwards, and carries
+// out the plans of the wanted kinds until the path is at rest. Older nodes come first,
+// so that all their descendants share the result. With a watch it goes over those
+// whose path has changed since the last pass, otherwise over all; what it does not
+// bring to rest the next pass begins with, so that no path waits for a second job of
+// another. It tells whether it did anything. A plan that fails, on a damaged table say,
+// does not keep the other paths from being tended; its error is returned in the end.
+func (s *Store) pass(w *forktree.Watch, wanted func(compaction.Kind) bool, stop func() error) (did bool, err error) {
+	entries := s.entries(w)
+	for i, n := range entries {
 		for {
 			if stopped := stop(); stopped != nil {
+				s.keep(w, entries[i:]...)
 				return did, errors.Join(stopped, err)
 			}
-			plan, claim, tables := s.plan(n, wanted)
+			plan, claim, tables := s.plan(n, w, wanted)
 			if claim == nil {
 				break
 			}
 			if failed := s.execute(plan, claim, tables, stop); failed != nil {
+				s.keep(w, n)
 				err = errors.Join(err, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason,
 					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, failed))
 				break
@@ -40,39 +43,70 @@ func (s *Store) pass(wanted func(compaction.Kind) bool, stop func() error) (did 
 	return did, err
 }
 
-// entries notes the nodes at which paths are entered. It holds the lock for a slice
-// at a time, so what comes meanwhile may be missing, and what goes may be there: plan
-// looks at each again.
-func (s *Store) entries() []*forktree.Node {
+// entries notes the nodes at which paths are entered that a pass goes over. It holds
+// the lock for a slice at a time, so what comes meanwhile may be missing, and what goes
+// may be there: plan looks at each again. Where somebody waits for the work to end, all
+// are looked at.
+func (s *Store) entries(w *forktree.Watch) []*forktree.Node {
+	all := s.back.isUrgent()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.mu.tree.Entries(s.mu.rest)
+	if w != nil {
+		return w.Take(all, s.mu.rest)
+	}
+	entries := s.mu.tree.Entries(s.mu.rest)
+	slices.SortFunc(entries, func(a, b *forktree.Node) int { return cmp.Compare(a.ID, b.ID) })
+	return entries
+}
+
+// keep has the next pass of a watch go over some nodes again.
+func (s *Store) keep(w *forktree.Watch, nodes ...*forktree.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range nodes {
+		if w != nil && n.Live() {
+			w.Keep(n)
+		}
+	}
 }
 
 // plan asks the picker about the path from n and claims what it chose. For a
-// rewrite it gives the tables to be rewritten.
-func (s *Store) plan(n *forktree.Node, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim, []rotten) {
+// rewrite it gives the tables to be rewritten. A path on which other jobs are at work
+// is kept for the next pass of the watch: there may be something to do when they have
+// ended.
+func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim, []rotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !n.Live() {
 		return compaction.Plan{}, nil, nil
 	}
+	s.counter.pathsSeen.Add(1)
 	var nodes []*forktree.Node
 	var items []compaction.Item
+	busy := false
 	for x := range forktree.Path(n) {
+		it := s.itemLocked(x)
+		busy = busy || it.Claimed || it.ClaimedRead
 		nodes = append(nodes, x)
-		items = append(items, s.itemLocked(x))
+		items = append(items, it)
 	}
 	dead := describeDead(nodes, items)
 	plan, ok := compaction.PickOf(items, compaction.DefaultPolicy(), wanted)
-	if !ok {
+	var claim *forktree.Claim
+	if ok {
+		claim = s.claimLocked(nodes[plan.First : plan.Last+1])
+	}
+	if claim == nil {
+		if w != nil && busy {
+			w.Keep(n)
+		}
 		return plan, nil, nil
 	}
 	var tables []rotten
 	if plan.Kind == compaction.KindRewrite {
 		tables = dead[plan.First]
 	}
-	return plan, s.claimLocked(nodes[plan.First : plan.Last+1]), tables
+	return plan, claim, tables
 }
 
 func (s *Store) itemLocked(n *forktree.Node) compaction.Item {

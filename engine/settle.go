@@ -114,7 +114,7 @@ func (s *Store) Compact() (err error) {
 		if err := s.afterSwap(); err != nil {
 			return fmt.Errorf("compact: %w", err)
 		}
-		did, err := s.pass(func(compaction.Kind) bool { return true }, s.stopped)
+		did, err := s.pass(nil, func(compaction.Kind) bool { return true }, s.stopped)
 		moved, unmoved := s.relocateSparse(s.stopped)
 		did, err = did || moved, errors.Join(err, unmoved)
 		if err != nil { // of one path; what merges of others have replaced goes all the same

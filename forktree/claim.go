@@ -62,7 +62,7 @@ func (t *Tree) Unclaim(c *Claim) {
 	}
 	for _, n := range c.Range {
 		n.jobs--
-		t.unref(n)
+		t.lose(n)
 	}
 }
 

@@ -27,7 +27,10 @@
 //  7. Of a file that many tables shared and few still live in, Sparse gives these
 //     few, and Relocate lets them lie elsewhere: same ids, same rows, same marks.
 //
-// Read the files in this order: node.go, forks.go, run.go, file.go, tree.go, refs.go, claim.go,
-// swap.go, marks.go, replace.go, transaction.go, load.go, path.go, sizes.go, draw.go,
-// verify.go.
+// All of this may give a picker new work. A Watch gathers the paths on which it does, so
+// that nobody has to look at the others.
+//
+// Read the files in this order: node.go, kids.go, forks.go, run.go, file.go, tree.go, refs.go,
+// claim.go, swap.go, marks.go, replace.go, transaction.go, load.go, path.go, watch.go,
+// sizes.go, draw.go, verify.go.
 package forktree

@@ -176,6 +176,7 @@ func (l *loader) node(id ids.NodeID) (*Node, error) {
 	for i := len(chain) - 1; i >= 0; i-- {
 		n := chain[i]
 		n.Older = below
+		n.adopt()
 		l.t.ref(below)
 		below = n
 	}

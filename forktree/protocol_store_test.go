@@ -45,7 +45,9 @@ type protocolStore struct {
 	delayed *Node            // rule onetxn off: the swapped node of the transaction that comes
 	behind  []manifest.Marks // rule onetxn off: marks that are left for the next transaction
 
-	lost bool // a file was gone when somebody wanted to copy it
+	lost    bool // a file was gone when somebody wanted to copy it
+	watcher *watcher
+
 	seen map[string]int
 }
 

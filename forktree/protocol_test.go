@@ -52,6 +52,7 @@ func TestProtocol(t *testing.T) {
 		"prepared marks carried over", "marks installed over a staged replacement",
 		"sparse file", "relocation", "relocation in several steps", "relocation of what nobody needs any more",
 		"relocation under a view", "relocation under a replacement", "relocation under marks",
+		"path told again", "path left alone",
 	} {
 		require.Positive(t, total[what], "never happened: %s", what)
 	}
@@ -125,6 +126,9 @@ func (s *protocolStore) live() (err error) {
 		s.restForks()
 		s.step()
 		if err := s.check(); err != nil {
+			return err
+		}
+		if err := s.checkWatch(int64(step)); err != nil {
 			return err
 		}
 		if s.chance(20) {

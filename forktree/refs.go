@@ -9,12 +9,22 @@ func (t *Tree) ref(n *Node) {
 	}
 	invariant.Check(!n.freed, "node %d is referenced after it was freed", n.ID)
 	n.refs++
+	t.stirAt(n)
 }
 
+// unref counts one pointer at n less.
 func (t *Tree) unref(n *Node) {
 	if n == nil {
 		return
 	}
+	t.lose(n)
+	if n.Holders() == 1 { // it may be a branch point no more
+		t.stirThrough(n)
+	}
+}
+
+// lose is unref for jobs: where paths go does not change.
+func (t *Tree) lose(n *Node) {
 	n.refs--
 	invariant.Check(n.refs >= n.jobs && n.jobs >= 0, "node %d: %d references, %d of them jobs", n.ID, n.refs, n.jobs)
 	if n.refs == 0 {
@@ -51,6 +61,7 @@ func (t *Tree) Release(max int) (more bool) {
 			n.Run = nil
 		}
 		older := n.Older
+		n.disown()
 		n.Older = nil
 		t.unref(older)
 	}

@@ -158,11 +158,19 @@ func (t *Tree) letGo(r *Run) {
 	r.holders--
 	invariant.Check(r.holders >= 0, "a run is let go twice")
 	if r.holders > 0 {
+		if r.holders == 1 {
+			for _, tb := range r.Tables {
+				t.stirMarked(tb)
+			}
+		}
 		return
 	}
 	for _, tb := range r.Tables {
 		tb.held--
 		invariant.Check(tb.held >= 0, "table %d is let go twice", tb.Meta.ID)
+		if tb.held == 1 {
+			t.stirMarked(tb)
+		}
 		if tb.held == 0 {
 			tb.file.liveBytes -= tb.Meta.Length
 			t.weigh(tb.file)

@@ -33,6 +33,7 @@ func (t *Tree) InstallMemory(c *Claim, mem Memory) {
 	n.Mem, n.Low = mem, low
 	t.consolidations++
 	t.skip(n, c.Range)
+	t.stirThrough(n)
 	t.shape++
 	t.swaps++
 }
@@ -45,7 +46,9 @@ func (t *Tree) skip(n *Node, rng []*Node) {
 	last := rng[len(rng)-1]
 	t.ref(last.Older)
 	old := n.Older
+	n.disown()
 	n.Older = last.Older
+	n.adopt()
 	t.unref(old)
 }
 
@@ -54,6 +57,7 @@ func (t *Tree) touch(n *Node) {
 		n.dirty = true
 		t.dirtyNodes = append(t.dirtyNodes, n)
 	}
+	t.stirThrough(n)
 	t.shape++
 	t.swaps++
 }

@@ -21,7 +21,8 @@ type Tree struct {
 	claims       map[*Claim]struct{}       // open ones
 	replacements map[*Replacement]struct{} // those that have not ended
 
-	freed []*Node // refs fell to zero, not yet taken apart
+	freed   []*Node // refs fell to zero, not yet taken apart
+	watches []*Watch
 
 	// What the manifest does not know yet.
 	dirtyForks []ids.ForkID // each once
@@ -74,6 +75,7 @@ func (t *Tree) Freeze(f *Fork, frozen ids.LSN, next ids.NodeID) *Node {
 	n := t.newNode(f.MemtableID, f.ID)
 	n.Mem, n.Low, n.Frozen = f.Mem, f.Low, frozen
 	n.Older = f.Top // takes over the fork's reference on it
+	n.adopt()
 	n.refs = 1
 	f.Top, f.Mem, f.Low, f.MemtableID = n, nil, 0, next
 	t.memoryBytes += n.Mem.Bytes()
@@ -87,6 +89,7 @@ func (t *Tree) newNode(id ids.NodeID, fork ids.ForkID) *Node {
 	invariant.Check(id != 0 && t.nodes[id] == nil, "node id %d is used twice", id)
 	n := &Node{ID: id, Fork: fork}
 	t.nodes[id] = n
+	t.stirAt(n)
 	return n
 }
 

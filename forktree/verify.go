@@ -68,6 +68,9 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 			holders[n.Run]++
 		}
 	}
+	if err := t.verifyKids(); err != nil {
+		return err
+	}
 	for n := range refs {
 		if t.nodes[n.ID] != n {
 			return fmt.Errorf("node %d is referenced but not in the tree", n.ID)
@@ -83,6 +86,27 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 		return err
 	}
 	return t.verifySizes()
+}
+
+// verifyKids holds the lists of kids against the nodes that lie on others.
+func (t *Tree) verifyKids() error {
+	listed := 0
+	for id, n := range t.nodes {
+		var before *Node
+		for kid := n.kids; kid != nil; before, kid = kid, kid.nextKid {
+			if kid.Older != n || kid.prevKid != before || t.nodes[kid.ID] != kid {
+				return fmt.Errorf("node %d counts node %d among those that lie on it", id, kid.ID)
+			}
+			listed++
+		}
+		if n.Older != nil {
+			listed--
+		}
+	}
+	if listed != 0 {
+		return fmt.Errorf("nodes that lie on others: %d more are listed than there are", listed)
+	}
+	return nil
 }
 
 // verifyMarks holds the two lists of marks against each other.

@@ -151,3 +151,36 @@ func TestTheBoundIsNeverLessThanTheLogNeeds(t *testing.T) {
 	require.NoError(t, s.Settle())
 	require.LessOrEqual(t, logBytes(t, disk), 6*o.SegmentBytes)
 }
+
+// Forks and names fill the log as rows do.
+func TestForksDoNotMakeTheLogLonger(t *testing.T) {
+	for name, write := range map[string]func(f *engine.Fork, i int) error{
+		"forks":     func(f *engine.Fork, i int) error { return second(f.Fork(fmt.Sprint("fork-", i), engine.NoSync)) },
+		"snapshots": func(f *engine.Fork, i int) error { return second(f.Snapshot(fmt.Sprint("snap-", i), engine.NoSync)) },
+		"forks, a hundred at once": func(f *engine.Fork, i int) error {
+			names := make([]string, 100)
+			for n := range names {
+				names[n] = fmt.Sprintf("fork-%d-%d", i, n)
+			}
+			if i >= 200 {
+				return nil
+			}
+			return second(f.ForkMany(names, engine.NoSync))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := crashfs.New()
+			o := logOptions(disk)
+			s := open(t, "/db", o)
+			main := fork(t, s, engine.MainFork)
+			for i := range 5000 {
+				require.NoError(t, write(main, i))
+				if i%10 == 0 {
+					require.LessOrEqual(t, logBytes(t, disk), o.MaxLogBytes)
+				}
+			}
+			require.NoError(t, s.Settle())
+			require.NoError(t, s.Verify())
+		})
+	}
+}

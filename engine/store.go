@@ -242,6 +242,9 @@ func (s *Store) record(what string, placed schedule.Point, privileged bool, size
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	if !privileged { // the others may give space back
+		_ = s.waitForLog() // what costs a few bytes is not refused for it
+	}
 	if err := s.log.Reserve(size, privileged); err != nil {
 		return s.writeError(what, err)
 	}
@@ -252,6 +255,7 @@ func (s *Store) record(what string, placed schedule.Point, privileged bool, size
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	s.opts.Schedule.Reach(placed)
+	s.wakeIfFull()
 	s.owe(1)
 	return s.acknowledge(what, lsn, sync)
 }

@@ -96,8 +96,8 @@ func (w *Watch) Take(all bool, rest func()) []*Node {
 		if all {
 			continue
 		}
-		if !through {
-			look(n)
+		if _, seen := above[n]; seen || !through {
+			look(n) // if seen, again: what came in a rest since then may be told nowhere else
 			continue
 		}
 		for todo := []*Node{n}; len(todo) > 0; {

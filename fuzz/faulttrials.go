@@ -207,7 +207,7 @@ var errUntold = errors.New("nobody was told")
 func faultTrial() Trial {
 	return Trial{
 		Name: "faults",
-		Runs: 16,
+		Runs: 18,
 		Run: func(seed uint64, counts *Counts) error {
 			list := ops.NewGenerator(500+seed, ops.Failing()).List(22)
 			for i, kind := range []ops.Kind{ops.Reopen, ops.Check} { // each list is recovered and read

@@ -75,7 +75,7 @@ func Failing() Profile {
 	p.Keys, p.Forks, p.Chain = 10, 4, 3
 	p.Weights = map[Kind]int{
 		Put: 24, Delete: 8, DeleteRange: 6, Batch: 10, Fork: 12, ForkSnapshot: 4, Snapshot: 6, DropSnapshot: 4, Drop: 8, Rename: 3, Reset: 5,
-		ResetSnapshot: 2, Scan: 4, Flush: 18, Compact: 10, Sync: 4, Reopen: 6,
+		ResetSnapshot: 2, Scan: 4, Flush: 18, Compact: 14, Sync: 5, Reopen: 6,
 	}
 	return p
 }

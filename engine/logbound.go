@@ -21,9 +21,11 @@ func (s *Store) logRoom() int64 { return s.opts.MaxLogBytes - 2*s.opts.SegmentBy
 // maxSegments is how many log segments may gather, however little they hold.
 const maxSegments = 8
 
-// logTooLong tells whether everything that keeps the log should be flushed.
+// logTooLong tells whether everything that keeps the log should be flushed: by what it
+// holds, or by the room that its segments take, which is more where opens have ended
+// many of them early.
 func (s *Store) logTooLong() bool {
-	return s.log.Bytes() > s.logRoom()/2 || s.log.Segments() > maxSegments && s.log.Bytes() < s.opts.SegmentBytes
+	return max(s.log.Bytes(), s.log.SealedBytes()) > s.logRoom()/2 || s.log.Segments() > maxSegments && s.log.Bytes() < s.opts.SegmentBytes
 }
 
 func (s *Store) logFull() bool { return s.log.SealedBytes() >= s.logRoom() }

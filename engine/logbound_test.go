@@ -184,3 +184,23 @@ func TestForksDoNotMakeTheLogLonger(t *testing.T) {
 		})
 	}
 }
+
+// Each kill ends a segment that holds next to nothing. Their room counts, and they go
+// before anybody is refused.
+func TestSegmentsThatWereEndedEarlyMakeRoom(t *testing.T) {
+	disk := crashfs.New()
+	for n := range 20 {
+		s := open(t, "/db", logOptions(disk))
+		require.NoError(t, fork(t, s, engine.MainFork).Set(fmt.Append(nil, n), []byte("row")), "open %d", n)
+		require.LessOrEqual(t, logBytes(t, disk), logOptions(disk).MaxLogBytes, "open %d", n)
+		crashed := disk.AfterKill()
+		require.NoError(t, s.Close())
+		disk = crashed
+	}
+	s := open(t, "/db", logOptions(disk))
+	for n := range 20 {
+		_, err := fork(t, s, engine.MainFork).Get(fmt.Append(nil, n))
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
+}

@@ -43,6 +43,9 @@ func withinBounds(text []byte) []ops.Op {
 		op.Size, op.Steps = min(op.Size, scriptValue), min(op.Steps, scriptSteps)
 		ok := (op.Fork == "" || name(op.Fork)) && (op.Name == "" || name(op.Name))
 		ok = ok && (op.Kind == ops.DeleteRange || op.Range.Lower == nil || op.Range.Upper == nil || *op.Range.Lower <= *op.Range.Upper)
+		for _, n := range op.Names {
+			ok = ok && name(n)
+		}
 		for i := range op.Writes {
 			op.Writes[i].Size = min(op.Writes[i].Size, scriptValue)
 			ok = ok && name(op.Writes[i].Fork)

@@ -23,7 +23,12 @@ func idleForks(cfg config, out *figures, forks int) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close(), os.RemoveAll(dir)) }()
+	defer func() {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
 	heap, err := quietHeap(forks)
 	if err != nil {
 		return err
@@ -54,6 +59,10 @@ func idleForks(cfg config, out *figures, forks int) (err error) {
 	if err := s.Close(); err != nil {
 		return err
 	}
+	s, main = nil, nil
+	if _, err := quietHeap(forks); err != nil {
+		return err
+	}
 	c.lap()
 	if s, err = engine.Open(dir, nil); err != nil {
 		return err
@@ -68,12 +77,12 @@ func idleForks(cfg config, out *figures, forks int) (err error) {
 }
 
 // quietHeap is liveHeap once it is small against what so many forks take: timers of a
-// store that was closed in an earlier round may keep it for some seconds.
+// store that was closed may keep it for some seconds.
 func quietHeap(forks int) (float64, error) {
 	const tries = 40
 	var heap float64
 	for range tries {
-		if heap = liveHeap(); heap < float64(16<<20+20*forks) {
+		if heap = liveHeap(); heap < float64(4<<20+20*forks) {
 			return heap, nil
 		}
 		time.Sleep(500 * time.Millisecond)

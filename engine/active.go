@@ -93,14 +93,6 @@ func (f *Fork) reader() (*viewer, error) {
 	return &a.viewer, nil
 }
 
-func (f *Fork) acquire() (*view, error) {
-	r, err := f.reader()
-	if err != nil {
-		return nil, err
-	}
-	return r.acquire()
-}
-
 // restForks makes the forks idle that have neither a memtable nor a view. It holds the
 // lock for a slice at a time.
 func (s *Store) restForks() {

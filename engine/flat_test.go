@@ -299,3 +299,12 @@ func TestDeadTablesHaveFewLists(t *testing.T) {
 		}
 	}
 }
+
+// acquire gives the view that the fork is read through.
+func (f *Fork) acquire() (*view, error) {
+	r, err := f.reader()
+	if err != nil {
+		return nil, err
+	}
+	return r.acquire()
+}

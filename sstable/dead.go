@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
-
-	"github.com/tinedb/tine/internal/invariant"
 )
 
 // Dead says which rows of one table are dead for a reader: the union of vectors
@@ -38,30 +36,7 @@ const (
 
 // NewDead makes the union of vectors of one table: one at least. It costs time
 // linear in their stored form and in the result.
-func NewDead(vs ...*Vector) *Dead {
-	invariant.Check(len(vs) > 0, "dead rows of no vector")
-	d := &Dead{rows: vs[0].Rows()}
-	whole := false
-	for _, v := range vs {
-		invariant.Check(v.Rows() == d.rows, "vectors for tables of %d and %d rows are read as one", d.rows, v.Rows())
-		whole = whole || v.Whole()
-	}
-	if whole {
-		d.setWhole()
-		return d
-	}
-	union := vs[0].Bitmap()
-	for _, v := range vs[1:] {
-		union.Or(v.Bitmap())
-	}
-	d.count = union.GetCardinality()
-	if d.setRuns(union) {
-		return d
-	}
-	d.runs = nil
-	d.setBits(union)
-	return d
-}
+func NewDead(vs ...*Vector) *Dead { return NewDeadOver(nil, vs...) }
 
 func (d *Dead) setWhole() { d.count, d.runs = d.rows, []deadRun{{0, uint32(d.rows)}} }
 

@@ -17,11 +17,13 @@ const fewRows = 1024
 // table: one at least. Its memory, and if the vectors are small its time, are of the
 // order of the vectors, whatever lies below.
 func NewDeadOver(below *Dead, vs ...*Vector) *Dead {
-	if below == nil {
-		return NewDead(vs...)
+	invariant.Check(len(vs) > 0, "dead rows of no vector")
+	d := &Dead{rows: vs[0].Rows()}
+	whole := false
+	if below != nil {
+		invariant.Check(below.rows == d.rows, "vectors for a table of %d rows are laid over those for one of %d", d.rows, below.rows)
+		whole = below.Whole()
 	}
-	d := &Dead{rows: below.rows}
-	whole := below.Whole()
 	for _, v := range vs {
 		invariant.Check(v.Rows() == d.rows, "vectors for tables of %d and %d rows are read as one", d.rows, v.Rows())
 		whole = whole || v.Whole()
@@ -34,8 +36,11 @@ func NewDeadOver(below *Dead, vs ...*Vector) *Dead {
 	for _, v := range vs[1:] {
 		rows.Or(v.Bitmap())
 	}
-	below.takeOut(rows)
-	d.count = below.count + rows.GetCardinality()
+	if below != nil {
+		below.takeOut(rows)
+		d.count = below.count
+	}
+	d.count += rows.GetCardinality()
 	if d.count == d.rows {
 		d.setWhole()
 		return d

@@ -23,10 +23,10 @@ func crashTrial(name string, p ops.Profile, length int, how crashes, runs int, s
 // randomCrashTrial is of lists in which nearly everything changes something.
 func randomCrashTrial() Trial {
 	how := crashes{config: CrashConfig(), stride: 2, powers: 2, depth: 1, goOn: 6}
-	return crashTrial("crash-random", ops.Crashing(), 50, how, 24, map[string]int{
+	return crashTrial("crash-random", ops.Crashing(), 50, how, 36, map[string]int{
 		"images": 5000, "images in recovery": 1000, "images during fork": 200, "images during flush": 500,
 		"images during compact": 200, "images during drop": 100, "images during reset": 30,
-		"images before a table file is unlinked": 25, "images before a log segment is trimmed": 100,
+		"images before a table file is unlinked": 50, "images before a log segment is trimmed": 100,
 		"images in a rotation of the log": 100, "torn logs": 15, "images in a rewrite": 50,
 		"power losses after recovery, some of it kept": 1000, "power losses after recovery, nothing unsynced kept": 1000,
 	})

@@ -43,6 +43,7 @@ type worker struct {
 	done     uint64          // the number of the last turn that has ended
 	failures int             // in a row
 	untidy   bool            // reclaiming failed: look again after a while
+	rested   time.Time       // when a turn last found nothing left to do, or it began to live
 }
 
 // errStopping ends background work when the store is closed.
@@ -76,6 +77,7 @@ func (s *Store) startBackground() {
 	s.mu.Lock()
 	b.memory.watch, b.merge.watch = s.mu.tree.Watch(), s.mu.tree.Watch()
 	s.mu.Unlock()
+	b.memory.rested, b.merge.rested = time.Now(), time.Now()
 	b.wg.Add(2)
 	go s.work(&b.memory)
 	go s.work(&b.merge)
@@ -126,7 +128,7 @@ func (s *Store) endTurn(w *worker, took time.Duration, err error) {
 	w.done = w.begun
 	switch {
 	case err == nil:
-		w.failures = 0
+		w.failures, w.rested = 0, time.Now()
 		if w.untidy {
 			w.untidy = false
 			time.AfterFunc(maxRetryDelay, s.wake)

@@ -128,7 +128,7 @@ const checkCacheBytes = 8 << 20
 // already.
 func newChecker(dir string, o CheckOptions) (*checker, error) {
 	s := &Store{dir: dir, opts: (&Options{ReadOnly: true, FS: o.FS}).withDefaults()}
-	s.fs = &dirSyncFS{FS: s.opts.FS}
+	s.fs = newDirSyncFS(s.opts.FS)
 	s.mu.views = map[*view]struct{}{}
 	s.mu.flats = map[*forktree.Node]*flat{}
 	c := &checker{s: s, level: o.Level, report: &CheckReport{}, scanSlack: scanSlack, known: map[problemKey]int{}}

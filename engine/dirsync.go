@@ -14,10 +14,17 @@ import (
 // every later one fails as well, for the log, the manifest and the jobs alike.
 type dirSyncFS struct {
 	vfs.FS
+	meter *meterFS // FS, as what it is
+
 	mu  sync.Mutex // one sync at a time, so that none can succeed beside one that fails
 	err error
 
 	broken atomic.Bool // err is set
+}
+
+func newDirSyncFS(fs vfs.FS) *dirSyncFS {
+	m := &meterFS{FS: fs}
+	return &dirSyncFS{FS: m, meter: m}
 }
 
 // SyncDir makes the names in a directory durable, unless that has failed before.

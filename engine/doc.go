@@ -39,6 +39,6 @@
 // read.go, iter.go, bare.go, publish.go, owed.go, flush.go, deleterange.go, resolve.go, dead.go, deadtables.go,
 // compact.go, merge.go, relocate.go, background.go, logbound.go, throttle.go, settle.go, open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go,
 // checkrun.go, checkfiles.go, checkalone.go, checkreach.go, checkdeep.go, checkcontent.go,
-// checkplain.go, repair.go, verify.go, info.go, stats.go,
-// options.go, limits.go, errors.go.
+// checkplain.go, repair.go, verify.go, info.go, stats.go, timings.go, latency.go,
+// meter.go, options.go, limits.go, errors.go.
 package engine

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
@@ -173,6 +174,7 @@ func (s *Store) flushJob(nodes []*forktree.Node, stuck map[*forktree.Node]error)
 	if len(claims) == 0 {
 		return false, rest, nil
 	}
+	defer s.clock.flushes.since(time.Now())
 	s.opts.Schedule.Reach(schedule.FlushPicked)
 	out, err := s.newOutput()
 	if err != nil {

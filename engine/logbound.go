@@ -47,6 +47,7 @@ func (s *Store) waitForLog() error {
 		return nil
 	}
 	s.wake()
+	defer s.clock.logWaits.since(time.Now())
 	if used < room {
 		time.Sleep(maxLogDelay * time.Duration(used-room/4*3) / time.Duration(room/4+1))
 		return nil

@@ -154,6 +154,7 @@ func (s *Store) merge(c *forktree.Claim, w *work, stop func() error) error {
 		w.below.releaseQuietly()
 		return s.join(c, w.kept())
 	}
+	defer s.clock.merges.since(time.Now())
 	s.opts.Schedule.Reach(schedule.MergePicked)
 	out, err := s.newOutput()
 	if err != nil {

@@ -41,7 +41,7 @@ import (
 //     are missing, so that the next open knows that this one went on without them.
 func Open(dir string, o *Options) (*Store, error) {
 	s := &Store{dir: dir, opts: o.withDefaults()}
-	s.fs = &dirSyncFS{FS: s.opts.FS}
+	s.fs = newDirSyncFS(s.opts.FS)
 	s.mu.viewed = map[*viewer]struct{}{}
 	s.mu.views = map[*view]struct{}{}
 	s.mu.flats = map[*forktree.Node]*flat{}

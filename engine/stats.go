@@ -52,6 +52,7 @@ type Stats struct {
 	BytesRelocated         uint64
 	FilesRemoved           uint64
 	WriteStalls            uint64 // writes that waited for memory
+	BackgroundFailures     uint64 // of flushes, merges and reclaiming; each is logged, and tried again
 	CacheHits, CacheMisses uint64
 	CacheBytes             int64
 	OpenTables             int    // of which index and filter are in memory
@@ -88,6 +89,9 @@ func (s *Store) Stats() Stats {
 			}
 		}
 	}
+	s.back.mu.Lock()
+	out.BackgroundFailures = uint64(s.back.failures)
+	s.back.mu.Unlock()
 	if s.log != nil {
 		out.WALBytes = uint64(s.log.Bytes())
 	}

@@ -67,6 +67,7 @@ type Store struct {
 	jobs    sync.Mutex // held by Flush, Compact and the like in the caller's goroutine
 	back    background
 	counter counters
+	clock   clocks
 }
 
 // zombie is a table file that nothing needs any more. It is unlinked when the

@@ -50,6 +50,7 @@ func (s *Store) throttle(parts []batchPart) error {
 		for _, p := range parts {
 			size += len(p.ops)
 		}
+		defer s.clock.memoryWaits.since(time.Now())
 		pause(pauseFor(int64(size), used, budget, debt, s.flushRate.Load()))
 	}
 	return nil
@@ -120,6 +121,7 @@ func pause(d time.Duration) {
 // waitForRoom waits until there is room for writers of the forks.
 func (s *Store) waitForRoom(parts []batchPart) error {
 	s.counter.stalls.Add(1)
+	defer s.clock.memoryWaits.since(time.Now())
 	for first := true; ; first = false {
 		debt := s.debt(parts)
 		if s.memoryBytes.Load() < s.roomFor(debt) {

@@ -9,13 +9,17 @@ import (
 // tally is what a scan saw.
 type tally struct {
 	rows, bytes int
-	mix         byte // of every value's first byte, so that values are really read
+	mix         byte     // of every value's first byte, so that values are really read
+	hash        *rowHash // nil: rows are not hashed
 }
 
 func (t *tally) add(key, value []byte) {
 	t.rows++
 	t.bytes += len(key) + len(value)
 	t.mix ^= value[0]
+	if t.hash != nil {
+		t.hash.add(key, value)
+	}
 }
 
 // digest stands for all rows of a state.

@@ -13,8 +13,12 @@ import (
 type config struct {
 	quick  bool
 	rounds int
-	dir    string // a fresh directory for its stores
+	dir    string       // a fresh directory for its stores
+	peers  []contestant // beside our store and Pebble, in the suites of plain work
 }
+
+// field is who meets in the suites of plain work.
+func (c config) field() []contestant { return slices.Concat(contestants, c.peers) }
 
 // progress says on standard error where a long run is.
 func progress(format string, args ...any) {
@@ -31,6 +35,7 @@ var suites = []struct {
 	{"delete", deleteSuite},
 	{"space", spaceSuite},
 	{"scale", scaleSuite},
+	{"write", writeSuite},
 }
 
 func main() {

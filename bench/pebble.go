@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"sync/atomic"
@@ -26,10 +27,11 @@ type pebblePeer struct {
 // key on every level, compactions that begin at two sublevels of L0 and may use
 // every core, and range deletions that drop files and cut others without reading
 // them. Compactions of tombstones (by density, elision only, delete only) are on by
-// default.
+// default. Pebble takes the memory of memtables from its cache: so that as much is left
+// for blocks as on the other side, that of two is added.
 func pebbleOptions(m memory) *pebble.Options {
 	o := &pebble.Options{
-		CacheSize:                   m.cacheBytes,
+		CacheSize:                   m.cacheBytes + 2*m.memtableBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       1000,
@@ -38,6 +40,7 @@ func pebbleOptions(m memory) *pebble.Options {
 		MemTableSize:                uint64(m.memtableBytes),
 		MemTableStopWritesThreshold: 4,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, runtime.NumCPU() },
+		DisableAutomaticCompactions: m.still,
 		Logger:                      quiet{},
 	}
 	o.Experimental.EnableColumnarBlocks = func() bool { return true }
@@ -52,6 +55,9 @@ func pebbleOptions(m memory) *pebble.Options {
 	o.FlushSplitBytes = o.TargetFileSizes[0]
 	return o
 }
+
+// pebbleSettings gives all options, in Pebble's own form.
+func pebbleSettings(m memory) string { return pebbleOptions(m).String() }
 
 func openPebble(dir string, m memory) (peer, error) {
 	p := &pebblePeer{}
@@ -124,16 +130,23 @@ func (p *pebblePeer) settle() (float64, error) {
 	}
 }
 
+// compact moves everything to the last level.
+func (p *pebblePeer) compact() error {
+	if err := p.db.Flush(); err != nil {
+		return err
+	}
+	return p.db.Compact(context.Background(), nil, []byte{0xff}, true)
+}
+
+func (p *pebblePeer) client() client { return pebbleClient{p.db} }
+
+func (p *pebblePeer) walker() (walker, error) {
+	it, err := p.db.NewIter(nil)
+	return pebbleWalker{it}, err
+}
+
 func (p *pebblePeer) get(dst, key []byte) ([]byte, bool, error) {
-	v, closer, err := p.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return dst, false, nil
-	}
-	if err != nil {
-		return dst, false, err
-	}
-	dst = append(dst, v...)
-	return dst, true, closer.Close()
+	return pebbleClient{p.db}.get(dst, key)
 }
 
 // getFiltered is get by the only way that asks the filters of the last level too: an
@@ -228,3 +241,48 @@ func (p *pebblePeer) close() error {
 	}
 	return errors.Join(append(errs, p.batch.Close(), p.db.Close())...)
 }
+
+// pebbleClient writes and reads rows one by one.
+type pebbleClient struct{ db *pebble.DB }
+
+func (c pebbleClient) get(dst, key []byte) ([]byte, bool, error) {
+	v, closer, err := c.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return dst, false, nil
+	}
+	if err != nil {
+		return dst, false, err
+	}
+	dst = append(dst, v...)
+	return dst, true, closer.Close()
+}
+
+func (c pebbleClient) put(key, value []byte, sync bool) error {
+	if sync {
+		return c.db.Set(key, value, pebble.Sync)
+	}
+	return c.db.Set(key, value, pebble.NoSync)
+}
+
+func (c pebbleClient) walk(key []byte, rows int, t *tally) error {
+	it, err := c.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pebbleWalker{it}.walk(key, rows, t), it.Close())
+}
+
+func (c pebbleClient) close() error { return nil }
+
+// pebbleWalker keeps an iterator.
+type pebbleWalker struct{ it *pebble.Iterator }
+
+func (w pebbleWalker) walk(key []byte, rows int, t *tally) error {
+	for ok := w.it.SeekGE(key); ok && rows > 0; ok = w.it.Next() {
+		t.add(w.it.Key(), w.it.Value())
+		rows--
+	}
+	return w.it.Error()
+}
+
+func (w pebbleWalker) close() error { return w.it.Close() }

@@ -1,9 +1,10 @@
 package main
 
 // peer is a store as the suites that compare see it: one keyspace in byte order, of
-// which one old state can be kept. There are two: this project's store (tine.go) and
-// Pebble (pebble.go). A peer is used by one goroutine. Loops over rows live behind
-// the interface, so that a call through it is never part of the cost of a row.
+// which one old state can be kept. There are this project's store (tine.go), Pebble
+// (pebble.go) and, if asked for, others (badger.go, bbolt.go). A peer is used by one
+// goroutine, but for the clients it gives. Loops over rows live behind the interface,
+// so that a call through it is never part of the cost of a row.
 type peer interface {
 	// set and del collect one batch; commit applies it, atomically and unsynced.
 	set(key, value []byte)
@@ -21,6 +22,14 @@ type peer interface {
 	// settle waits until compactions are at rest, and gives the time from the call
 	// to the end of the last piece of work, without the time it took to be sure.
 	settle() (seconds float64, err error)
+
+	// compact merges all tables into as few layers as the store can, and waits for it.
+	compact() error
+
+	// client gives a goroutine its own way in. walker gives one that keeps its iterator
+	// open, and so sees the state of its first use.
+	client() client
+	walker() (walker, error)
 
 	// get appends the value of key to dst.
 	get(dst, key []byte) (value []byte, found bool, err error)
@@ -40,4 +49,21 @@ type peer interface {
 	// the old state alone sees has one), tombstones there, by its own estimate.
 	hiding() uint64
 	close() error
+}
+
+// walker reads rows in order.
+type walker interface {
+	// walk goes to the first row at or after key and looks at so many rows from there.
+	walk(key []byte, rows int, t *tally) error
+	close() error
+}
+
+// client is one goroutine's way into a peer; many work at once. Its walk opens an
+// iterator and closes it.
+type client interface {
+	walker
+	// get appends the value of key to dst.
+	get(dst, key []byte) (value []byte, found bool, err error)
+	// put writes one row, durably or not.
+	put(key, value []byte, sync bool) error
 }

@@ -8,44 +8,62 @@ import (
 	"path/filepath"
 )
 
-// prepared are closed stores, one of each contestant, with the same rows at rest in
-// tables: copies of them are what the rounds begin with.
+// prepared are closed stores, one of each contestant of a match, with the same rows at
+// rest in tables: copies of them are what the rounds begin with.
 type prepared struct {
 	dirs []string
 	cold bool // a copy is in nobody's cache
 }
 
-// prepare loads rows into a store of each contestant, in an order that is random to
-// the keys.
+// prepare loads rows into a store of our own and one of Pebble.
 func prepare(cfg config, rows int) (*prepared, error) {
+	m := match{field: contestants, memory: cfg.memory()}
+	err := m.prepare(cfg, func(p peer) error { return fill(p, rows) })
+	return m.prepared, err
+}
+
+// prepare makes the stores that the match begins with by filling an empty one of each
+// contestant. There can be one match at a time that has them: those of an earlier one go.
+func (m *match) prepare(cfg config, fill func(peer) error) error {
 	out := &prepared{}
-	for _, c := range contestants {
+	for _, c := range m.field {
 		dir := filepath.Join(cfg.dir, "prepared-"+c.name)
-		if err := prepareOne(cfg, c.open, dir, rows); err != nil {
-			return nil, fmt.Errorf("load %s: %w", c.name, err)
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		if err := m.prepareOne(c, dir, fill); err != nil {
+			return fmt.Errorf("load %s: %w", c.name, err)
 		}
 		out.dirs = append(out.dirs, dir)
 	}
-	return out, nil
+	m.prepared = out
+	return nil
 }
 
-func prepareOne(cfg config, open func(string, memory) (peer, error), dir string, rows int) error {
-	p, err := open(dir, cfg.memory())
+func (m match) prepareOne(c contestant, dir string, fill func(peer) error) error {
+	p, err := c.open(dir, m.memory)
 	if err != nil {
 		return err
 	}
-	fill := func() error {
-		var k, v []byte
-		err := inBatches(p, rows, func(i int) {
-			k, v = key(k, i), value(v, i, "main")
-			p.set(k, v)
-		})
-		if err != nil {
-			return err
-		}
-		return rest(p)
+	return errors.Join(fill(p), p.close())
+}
+
+func prepareOne(cfg config, open func(string, memory) (peer, error), dir string, rows int) error {
+	m := match{memory: cfg.memory()}
+	return m.prepareOne(contestant{open: open}, dir, func(p peer) error { return fill(p, rows) })
+}
+
+// fill loads rows in an order that is random to the keys and brings p to rest.
+func fill(p peer, rows int) error {
+	var k, v []byte
+	err := inBatches(p, rows, func(i int) {
+		k, v = key(k, i), value(v, i, "main")
+		p.set(k, v)
+	})
+	if err != nil {
+		return err
 	}
-	return errors.Join(fill(), p.close())
+	return rest(p)
 }
 
 // batchRows is how many writes make a batch.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tinedb/tine/engine"
@@ -15,11 +16,25 @@ type tinePeer struct {
 }
 
 func openTine(dir string, m memory) (peer, error) {
-	p, err := openTineWith(dir, &engine.Options{CacheBytes: m.cacheBytes, MemtableBytes: m.memtableBytes})
+	p, err := openTineWith(dir, tineOptions(m))
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// tineOptions leaves what is not given at its default. The indexes and filters of tables
+// have a cache of their own here, and lie with the blocks there: both get the same in
+// all.
+func tineOptions(m memory) *engine.Options {
+	tables := min(m.cacheBytes/8, 128<<20)
+	return &engine.Options{CacheBytes: m.cacheBytes - tables, TableCacheBytes: tables, MemtableBytes: m.memtableBytes, Manual: m.still}
+}
+
+func tineSettings(m memory) string {
+	o := tineOptions(m)
+	return fmt.Sprintf("CacheBytes=%d TableCacheBytes=%d MemtableBytes=%d Manual=%v; all other options at their defaults",
+		o.CacheBytes, o.TableCacheBytes, o.MemtableBytes, o.Manual)
 }
 
 func openTineWith(dir string, o *engine.Options) (*tinePeer, error) {
@@ -53,12 +68,17 @@ func (p *tinePeer) settle() (float64, error) {
 	return time.Since(start).Seconds(), err
 }
 
+func (p *tinePeer) compact() error { return p.store.Compact() }
+
+func (p *tinePeer) client() client { return tineClient{p.main} }
+
+func (p *tinePeer) walker() (walker, error) {
+	it, err := p.main.NewIter(engine.Range{})
+	return tineWalker{it}, err
+}
+
 func (p *tinePeer) get(dst, key []byte) ([]byte, bool, error) {
-	v, err := p.main.AppendGet(dst, key)
-	if errors.Is(err, engine.ErrNotFound) {
-		return v, false, nil
-	}
-	return v, err == nil, err
+	return tineClient{p.main}.get(dst, key)
 }
 
 func (p *tinePeer) seek(dst, key []byte) ([]byte, error) {
@@ -120,3 +140,44 @@ func (p *tinePeer) wrote() (flushed, compacted uint64) {
 func (p *tinePeer) hiding() uint64 { return p.store.Stats().MarkedRows }
 
 func (p *tinePeer) close() error { return p.store.Close() }
+
+// tineClient writes and reads one fork.
+type tineClient struct{ f *engine.Fork }
+
+func (c tineClient) get(dst, key []byte) ([]byte, bool, error) {
+	v, err := c.f.AppendGet(dst, key)
+	if errors.Is(err, engine.ErrNotFound) {
+		return v, false, nil
+	}
+	return v, err == nil, err
+}
+
+func (c tineClient) put(key, value []byte, sync bool) error {
+	if sync {
+		return c.f.Set(key, value)
+	}
+	return c.f.Set(key, value, engine.NoSync)
+}
+
+func (c tineClient) walk(key []byte, rows int, t *tally) error {
+	it, err := c.f.NewIter(engine.Range{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(tineWalker{it}.walk(key, rows, t), it.Close())
+}
+
+func (c tineClient) close() error { return nil }
+
+// tineWalker keeps an iterator.
+type tineWalker struct{ it *engine.Iterator }
+
+func (w tineWalker) walk(key []byte, rows int, t *tally) error {
+	for ok := w.it.SeekGE(key); ok && rows > 0; ok = w.it.Next() {
+		t.add(w.it.Key(), w.it.Value())
+		rows--
+	}
+	return w.it.Error()
+}
+
+func (w tineWalker) close() error { return w.it.Close() }

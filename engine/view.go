@@ -11,6 +11,7 @@ import (
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/sstable"
 )
 
 // view is what a fork or snapshot is read through: a memtable that may still
@@ -133,8 +134,9 @@ func (v *view) unpinLocked() {
 // get looks for the newest row of key that is no newer than at. The first
 // occurrence from the top decides. It appends the value to dst.
 func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err error) {
+	hash := sstable.KeyHash(key) // the filters of all layers go by it
 	if v.mem != nil {
-		if value, kind, ok := v.mem.Get(key, at); ok {
+		if value, kind, ok := v.mem.GetHashed(key, hash, at); ok {
 			return append(dst, value...), kind == iterator.Set, nil
 		}
 		if v.mem.Covered(key, at) {
@@ -144,7 +146,7 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 	layers, below := v.own, v.flat
 	for {
 		for i := range layers {
-			out, kind, ok, err := v.getIn(&layers[i], dst, key)
+			out, kind, ok, err := v.getIn(&layers[i], dst, key, hash)
 			if err != nil {
 				return dst, false, v.s.blame(err)
 			}
@@ -161,9 +163,9 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 
 // getIn looks for key in one layer. What a range delete covers is found and is a
 // tombstone.
-func (v *view) getIn(l *layer, dst, key []byte) (out []byte, kind iterator.Kind, ok bool, err error) {
+func (v *view) getIn(l *layer, dst, key []byte, hash uint64) (out []byte, kind iterator.Kind, ok bool, err error) {
 	if l.mem != nil {
-		if value, kind, ok := l.mem.Get(key, memtable.MaxLSN); ok {
+		if value, kind, ok := l.mem.GetHashed(key, hash, memtable.MaxLSN); ok {
 			return append(dst, value...), kind, true, nil
 		}
 		return dst, iterator.Tombstone, l.mem.Covered(key, memtable.MaxLSN), nil
@@ -180,7 +182,7 @@ func (v *view) getIn(l *layer, dst, key []byte) (out []byte, kind iterator.Kind,
 	if err != nil {
 		return dst, 0, false, err
 	}
-	return r.Get(dst, key, dead.get())
+	return r.GetHashed(dst, key, hash, dead.get())
 }
 
 // inputs gives an iterator for each layer, newest first. What a range delete of a

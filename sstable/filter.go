@@ -27,8 +27,9 @@ const (
 	maxFilterRows = 1 << 31
 )
 
-// keyHash is the hash by which the filter knows a key. It is part of the format.
-func keyHash(key []byte) uint64 { return xxhash.Sum64(key) }
+// KeyHash is the hash by which filters know a key: those of tables, of whose format it
+// is part, and those of memtables, so that a lookup in many layers computes it once.
+func KeyHash(key []byte) uint64 { return xxhash.Sum64(key) }
 
 // filter is the set of a table's keys, with a few false positives and no false
 // negatives. It is immutable and may be used concurrently.

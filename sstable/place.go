@@ -13,6 +13,9 @@ import (
 // concurrently and must not be copied.
 type Place struct {
 	meta atomic.Pointer[Meta]
+	// reader is that of the table while a Tables keeps it, so that those who look
+	// things up find it without a lock or a map. Set and cleared under Tables.mu.
+	reader atomic.Pointer[Reader]
 }
 
 // NewPlace makes the cell of a table that lies where m says.

@@ -169,13 +169,18 @@ func (r *Reader) Properties() Properties { return r.properties }
 // wrong for about 0.4 % of the keys inside the bounds that are not there. It
 // reads nothing from disk.
 func (r *Reader) MayContain(key []byte) bool {
-	return r.meta.covers(key) && r.filter.mayContain(keyHash(key))
+	return r.meta.covers(key) && r.filter.mayContain(KeyHash(key))
 }
 
 // Find gives the row of key, whatever its kind, without copying. It asks bounds
 // and filter first, so most keys that are not there cost no block.
 func (r *Reader) Find(key []byte) (row Row, found bool, err error) {
-	if !r.MayContain(key) {
+	return r.find(key, KeyHash(key))
+}
+
+func (r *Reader) find(key []byte, hash uint64) (row Row, found bool, err error) {
+	// The filter of a small table is nearer than its bounds.
+	if !r.filter.mayContain(hash) || !r.meta.covers(key) {
 		return Row{}, false, nil
 	}
 	// There is such a block: key is within bounds, and the last separator is the
@@ -196,7 +201,12 @@ func (r *Reader) Find(key []byte) (row Row, found bool, err error) {
 // nil, is not found. It allocates nothing if the block is cached and dst has
 // room. A tombstone is found and has no value.
 func (r *Reader) Get(dst, key []byte, dead *Dead) (out []byte, kind iterator.Kind, found bool, err error) {
-	row, found, err := r.Find(key)
+	return r.GetHashed(dst, key, KeyHash(key), dead)
+}
+
+// GetHashed is Get for a caller that has the KeyHash of the key.
+func (r *Reader) GetHashed(dst, key []byte, hash uint64, dead *Dead) (out []byte, kind iterator.Kind, found bool, err error) {
+	row, found, err := r.find(key, hash)
 	if !found || err != nil {
 		return dst, 0, false, err
 	}

@@ -54,7 +54,14 @@ func (t *Tables) Reader(m *Meta) (*Reader, error) { return t.reader(m, nil) }
 // call: one or two reads, and index and filter stay in memory until Forget. A failed
 // opening is not remembered. The reader goes on when the table is moved. All who ask
 // for a table should have the same p: who has another one opens it for himself.
-func (t *Tables) ReaderAt(p *Place) (*Reader, error) { return t.reader(p.Meta(), p) }
+// While the reader is kept, that is one access to memory.
+func (t *Tables) ReaderAt(p *Place) (*Reader, error) {
+	if r := p.reader.Load(); r != nil {
+		r.use()
+		return r, nil
+	}
+	return t.reader(p.Meta(), p)
+}
 
 func (t *Tables) reader(m *Meta, p *Place) (*Reader, error) {
 	t.mu.RLock()
@@ -141,6 +148,7 @@ func (t *Tables) outcome(o *opening, r *Reader, err error) (unused []*tableBlock
 		return []*tableBlocks{r.blocks}
 	}
 	t.mu.kept.insert(o)
+	r.place.reader.Store(r)
 	return t.evictLocked(o)
 }
 
@@ -168,6 +176,7 @@ func (t *Tables) letGoLocked(o *opening) []*tableBlocks {
 		return nil
 	}
 	t.mu.kept.remove(o)
+	o.r.place.reader.Store(nil)
 	return []*tableBlocks{o.r.blocks}
 }
 

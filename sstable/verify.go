@@ -197,7 +197,7 @@ func (v *verifier) block(number int, entry *indexEntry) error {
 		if found, equal := b.seekGE(key); !equal || found != i {
 			return m.corruptf(entry.offset, "row %d: key %q is not found in its block", row, key)
 		}
-		if v.filter && !r.filter.mayContain(keyHash(key)) {
+		if v.filter && !r.filter.mayContain(KeyHash(key)) {
 			v.filter = false // said once
 			v.whole(v.filterAt, v.filterBytes, m.corruptf(v.filterAt, "the filter denies key %q, which is row %d", key, row))
 		}

@@ -90,7 +90,7 @@ func (w *Writer) Add(key []byte, kind iterator.Kind, value []byte) error {
 		w.meta.Smallest = bytes.Clone(key)
 	}
 	w.last = append(w.last[:0], key...)
-	w.hashes = append(w.hashes, keyHash(key))
+	w.hashes = append(w.hashes, KeyHash(key))
 	w.meta.Rows++
 	w.meta.KeyBytes += uint64(len(key))
 	w.meta.ValueBytes += uint64(len(value))

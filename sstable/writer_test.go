@@ -279,7 +279,7 @@ func TestFilterKnowsItsKeysAndFewOthers(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5, 10, 100, 10000} {
 		hashes := make([]uint64, n)
 		for i := range hashes {
-			hashes[i] = keyHash(benchKey(i))
+			hashes[i] = KeyHash(benchKey(i))
 		}
 		built := buildFilter(slices.Clone(hashes), xorfilter.PopulateBinaryFuse8)
 		f, err := decodeFilter(built.appendTo(nil))
@@ -289,7 +289,7 @@ func TestFilterKnowsItsKeysAndFewOthers(t *testing.T) {
 			if i < n {
 				require.True(t, f.mayContain(hashes[i]))
 			}
-			if f.mayContain(keyHash(fmt.Appendf(nil, "absent %d", i))) {
+			if f.mayContain(KeyHash(fmt.Appendf(nil, "absent %d", i))) {
 				wrong++
 			}
 		}

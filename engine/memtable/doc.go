@@ -15,11 +15,13 @@
 //     one who changes anything.
 //  2. If the key is there, the new entry will point to the version it hides.
 //  3. The entry is written to the arena, where nobody can see it yet.
+//     If the key is new, the filter learns of it.
 //  4. Under the memtable's lock the chunks are published and the ref is put into
 //     its slot: that is the moment from which readers find it.
 //  5. If the leaf was full, it and full inner nodes above it are split first.
 //
-// The life of one read: under the shared lock the key's newest ref is found (Get)
+// The life of one read: Get asks the filter, and most keys that are not there end
+// here; then under the shared lock the key's newest ref is found (Get)
 // or a leaf's refs are copied (iterator); then, without the lock, the list of
 // versions is followed to the first one that is old enough.
 //
@@ -28,5 +30,6 @@
 //
 // Files in reading order: memtable.go (type, Add, Get), entry.go (a version in
 // bytes), arena.go (their memory), slots.go (the array of a tree node), tree.go
-// (insertion and splits), build.go (a tree at once), iter.go, ranges.go, merge.go.
+// (insertion and splits), build.go (a tree at once), filter.go, iter.go, ranges.go,
+// merge.go.
 package memtable

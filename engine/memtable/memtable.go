@@ -45,7 +45,7 @@ const (
 //
 // Invariants: LSNs never fall from one Add to the next; exactly one of flat and
 // tree holds the keys (neither, if there are none); every ref in them is in
-// published.
+// published; the filter that goes with the form knows every key in it.
 type Memtable struct {
 	mu        sync.RWMutex
 	published chunks // what readers resolve refs with
@@ -59,6 +59,9 @@ type Memtable struct {
 	// ranges holds the range deletes, as rows of their own kind; nil if there are
 	// none. Once set it stays the same.
 	ranges atomic.Pointer[Memtable]
+
+	few    atomic.Uint64          // a filter of the keys while they are in flat
+	filter atomic.Pointer[filter] // of those in tree; nil without one
 
 	// The writer's.
 	arena arena
@@ -98,8 +101,16 @@ func (m *Memtable) Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte
 // is none; a Tombstone is found. The value aliases memory that never changes and
 // lives as long as the value is referenced: the caller may keep it, but not
 // write to it. It costs O(log keys), plus one step for each version newer than
-// at.
+// at; and most often nothing but a look at a filter if the memtable does not have key.
 func (m *Memtable) Get(key []byte, at ids.LSN) (value []byte, kind iterator.Kind, found bool) {
+	return m.GetHashed(key, hashOf(key), at)
+}
+
+// GetHashed is Get for a caller that has sstable.KeyHash of the key.
+func (m *Memtable) GetHashed(key []byte, hash uint64, at ids.LSN) (value []byte, kind iterator.Kind, found bool) {
+	if !m.MayHave(hash) {
+		return nil, 0, false
+	}
 	m.mu.RLock()
 	c := m.published
 	r := m.findLocked(c, key)
@@ -160,6 +171,8 @@ func (m *Memtable) addFlat(c chunks, e entry) {
 	at, found := searchFlat(c, m.flat, e.key)
 	if found {
 		e.prev = c.hiddenBy(m.flat[at], e.lsn)
+	} else if len(m.flat) < flatMax {
+		m.note(hashOf(e.key))
 	}
 	r := m.write(e)
 	m.mu.Lock()
@@ -172,7 +185,13 @@ func (m *Memtable) addFlat(c chunks, e entry) {
 	case len(m.flat) < flatMax:
 		m.flat = slices.Insert(m.flat, at, r)
 	default:
-		m.tree = buildTree(m.published, slices.Insert(m.flat, at, r))
+		all := slices.Insert(m.flat, at, r)
+		hashes := make([]uint64, len(all))
+		for i, r := range all {
+			hashes[i] = hashOf(m.published.key(r))
+		}
+		m.filter.Store(filterOf(hashes, firstFilterKeys-len(all)))
+		m.tree = buildTree(m.published, all)
 		m.flat = nil
 	}
 	m.keys++
@@ -183,6 +202,8 @@ func (m *Memtable) addTree(c chunks, e entry) {
 	l, at, found := m.tree.search(c, e.key)
 	if found {
 		e.prev = c.hiddenBy(l.refs[at], e.lsn)
+	} else {
+		m.note(hashOf(e.key))
 	}
 	r := m.write(e)
 	m.mu.Lock()
@@ -222,7 +243,7 @@ func (m *Memtable) publish() {
 func (m *Memtable) countBytes() {
 	n := memtableBytes + m.arena.bytes + int64(cap(m.flat))*refBytes
 	if m.tree != nil {
-		n += m.tree.bytes
+		n += m.tree.bytes + m.filter.Load().bytes
 	}
 	if r := m.ranges.Load(); r != nil {
 		n += r.Bytes()

@@ -30,7 +30,7 @@ const (
 func Merge(newer, older *Memtable) *Memtable {
 	m := &Memtable{newestOnly: true}
 	m.ranges.Store(mergeRanges(newer, older))
-	all, refs, liveBytes := mergeRefs(newer, older, m.Spans(MaxLSN))
+	all, refs, hashes, liveBytes := mergeRefs(newer, older, m.Spans(MaxLSN))
 	var held int64
 	for _, chunk := range all {
 		held += int64(cap(chunk))
@@ -49,7 +49,11 @@ func Merge(newer, older *Memtable) *Memtable {
 	m.keys = len(refs)
 	if len(refs) <= flatMax {
 		m.flat = slices.Clone(refs) // refs may have room for many more
+		for _, hash := range hashes {
+			m.note(hash)
+		}
 	} else {
+		m.filter.Store(filterOf(hashes, 0))
 		m.tree = buildTree(m.arena.chunks, refs)
 	}
 	m.publish()
@@ -57,9 +61,9 @@ func Merge(newer, older *Memtable) *Memtable {
 }
 
 // mergeRefs gives the entries that survive, in key order, as refs into the
-// chunks of newer followed by those of older, and the bytes they would take
-// alone. spans is what the range deletes of the two cover.
-func mergeRefs(newer, older *Memtable, spans []iterator.Span) (all chunks, refs []ref, liveBytes int64) {
+// chunks of newer followed by those of older, the hashes of their keys, and the bytes
+// they would take alone. spans is what the range deletes of the two cover.
+func mergeRefs(newer, older *Memtable, spans []iterator.Span) (all chunks, refs []ref, hashes []uint64, liveBytes int64) {
 	a, b := newer.newIter(MaxLSN), older.newIter(MaxLSN)
 	defer a.Close()
 	defer b.Close()
@@ -67,12 +71,14 @@ func mergeRefs(newer, older *Memtable, spans []iterator.Span) (all chunks, refs 
 	all = append(append(make(chunks, 0, len(newChunks)+len(oldChunks)), newChunks...), oldChunks...)
 	shift := ref(len(newChunks)) << 32
 	refs = make([]ref, 0, max(newer.Len(), older.Len()))
+	hashes = make([]uint64, 0, cap(refs))
 	ranges, hidden := cover{spans}, cover{newer.Spans(MaxLSN)}
 	take := func(it *iter, shift ref) {
 		if it.row.kind == iterator.Tombstone && ranges.holds(it.row.key) {
 			return
 		}
 		refs = append(refs, it.refs[it.slot]+shift)
+		hashes = append(hashes, hashOf(it.row.key)) // now that the key is at hand
 		liveBytes += int64(entryBytes(len(it.row.key), len(it.row.value), false))
 	}
 	a.First()
@@ -94,7 +100,7 @@ func mergeRefs(newer, older *Memtable, spans []iterator.Span) (all chunks, refs 
 			b.Next()
 		}
 	}
-	return all, refs, liveBytes
+	return all, refs, hashes, liveBytes
 }
 
 func (m *Memtable) frozenChunks() chunks {

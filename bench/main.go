@@ -36,6 +36,8 @@ var suites = []struct {
 	{"space", spaceSuite},
 	{"scale", scaleSuite},
 	{"write", writeSuite},
+	{"read", readSuite},
+	{"scan", scanSuite},
 }
 
 func main() {

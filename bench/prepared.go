@@ -18,16 +18,16 @@ type prepared struct {
 // prepare loads rows into a store of our own and one of Pebble.
 func prepare(cfg config, rows int) (*prepared, error) {
 	m := match{field: contestants, memory: cfg.memory()}
-	err := m.prepare(cfg, func(p peer) error { return fill(p, rows) })
+	err := m.prepare(cfg, "prepared", func(p peer) error { return fill(p, rows) })
 	return m.prepared, err
 }
 
 // prepare makes the stores that the match begins with by filling an empty one of each
-// contestant. There can be one match at a time that has them: those of an earlier one go.
-func (m *match) prepare(cfg config, fill func(peer) error) error {
+// contestant. What another match has prepared by that name goes.
+func (m *match) prepare(cfg config, name string, fill func(peer) error) error {
 	out := &prepared{}
 	for _, c := range m.field {
-		dir := filepath.Join(cfg.dir, "prepared-"+c.name)
+		dir := filepath.Join(cfg.dir, name+"-"+c.name)
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}

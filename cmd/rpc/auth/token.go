@@ -1,0 +1,63 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// A token is tine_NAME_SECRET. The name tells whose it is, so that one that leaks can
+// be taken out of the file; the prefix lets scanners for leaked secrets find it.
+const (
+	tokenPrefix = "tine_"
+	secretBytes = 32
+
+	// MaxTokenBytes is how long a token may be; a longer one is refused unread.
+	MaxTokenBytes = len(tokenPrefix) + maxNameBytes + 1 + 64
+	maxNameBytes  = 64
+)
+
+// Hash is what the file holds of a token.
+type Hash [sha256.Size]byte
+
+// HashToken hashes a token as the file holds it.
+func HashToken(token string) Hash { return sha256.Sum256([]byte(token)) }
+
+// NewToken makes a token. It is kept nowhere.
+func NewToken(name string) (string, error) {
+	if err := checkName(name); err != nil {
+		return "", err
+	}
+	var secret [secretBytes]byte
+	_, _ = rand.Read(secret[:]) // it never fails: without randomness the process ends
+	return tokenPrefix + name + "_" + base64.RawURLEncoding.EncodeToString(secret[:]), nil
+}
+
+// nameIn gives the name in a token, "" if it is none.
+func nameIn(token string) string {
+	rest, ok := strings.CutPrefix(token, tokenPrefix)
+	if !ok || len(token) > MaxTokenBytes {
+		return ""
+	}
+	name, _, ok := strings.Cut(rest, "_")
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// checkName tells whether a name may stand in the file and in a token: 1 to 64 of
+// a-z 0-9 and -, so that it ends at the underscore that follows it.
+func checkName(name string) error {
+	if name == "" || len(name) > maxNameBytes {
+		return fmt.Errorf("the name %q does not have 1 to %d characters", name, maxNameBytes)
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return fmt.Errorf("the name %q has characters other than a-z 0-9 and -", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Why somebody is not let in. They are for the log of the node: a caller is told no
+// more than that.
+var (
+	// ErrMissing: neither a token nor a certificate that the file names.
+	ErrMissing = errors.New("no credentials")
+	// ErrUnknown: a token that the file does not have.
+	ErrUnknown = errors.New("unknown token")
+	// ErrExpired: a token, or certificate, whose time is over.
+	ErrExpired = errors.New("expired")
+)
+
+// Tokens is a file of entries, loaded. It may be used concurrently.
+//
+// Invariant: table is replaced whole and never changed, so a call meets one state of
+// the file.
+type Tokens struct {
+	path  string
+	table atomic.Pointer[table]
+
+	mu       sync.Mutex // one load at a time
+	read     identity   // of the file when it was last read, whether or not it could be loaded
+	failures atomic.Uint64
+	loads    atomic.Uint64
+}
+
+// table is one state of the file.
+type table struct {
+	byName        map[string]*Principal
+	byCertificate map[string]*Principal
+	loaded        time.Time
+}
+
+// identity is what tells that a file has been replaced or changed.
+type identity struct {
+	info fs.FileInfo
+}
+
+func (i identity) same(other fs.FileInfo) bool {
+	return i.info != nil && os.SameFile(i.info, other) && i.info.Size() == other.Size() && i.info.ModTime().Equal(other.ModTime())
+}
+
+// Load reads a file. What is wrong with it is an error that names its line.
+func Load(path string) (*Tokens, error) {
+	t := &Tokens{path: path}
+	if err := t.Reload(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Reload reads the file again. If that fails, what was loaded before stays in force.
+func (t *Tokens) Reload() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.reload()
+}
+
+// ReloadIfChanged reads the file again if it has been replaced or changed since it was
+// last read, and tells whether it was.
+func (t *Tokens) ReloadIfChanged() (changed bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	info, err := os.Stat(t.path)
+	if err == nil && t.read.same(info) {
+		return false, nil
+	}
+	if err != nil && t.read.info == nil {
+		return false, nil // it was gone already, and that was reported
+	}
+	return true, t.reload()
+}
+
+func (t *Tokens) reload() error {
+	err := t.load()
+	if err != nil {
+		t.failures.Add(1)
+		return fmt.Errorf("tokens file %s: %w", t.path, err)
+	}
+	t.loads.Add(1)
+	return nil
+}
+
+func (t *Tokens) load() error {
+	f, err := os.Open(t.path)
+	if err != nil {
+		t.read = identity{}
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	t.read = identity{info}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("others than its owner may write to it (mode %v): chmod go-w", info.Mode().Perm())
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > maxFileBytes {
+		return fmt.Errorf("longer than %d bytes", maxFileBytes)
+	}
+	entries, err := Parse(string(text))
+	if err != nil {
+		return err
+	}
+	t.table.Store(newTable(entries))
+	return nil
+}
+
+func newTable(entries []Entry) *table {
+	now := &table{byName: map[string]*Principal{}, byCertificate: map[string]*Principal{}, loaded: time.Now()}
+	for _, e := range entries {
+		p := &Principal{entry: e}
+		now.byName[e.Name] = p
+		if e.Certificate != "" {
+			now.byCertificate[e.Certificate] = p
+		}
+	}
+	return now
+}
+
+// nobody is compared with where there is no entry, so that a name that does not exist
+// takes as long as one that does.
+var nobody Hash
+
+// ByToken finds whose token it is. The comparison takes the same time however much of
+// it is right.
+func (t *Tokens) ByToken(token string, now time.Time) (*Principal, error) {
+	if len(token) > MaxTokenBytes {
+		return nil, ErrUnknown
+	}
+	p := t.table.Load().byName[nameIn(token)]
+	want := &nobody
+	if p != nil && p.entry.Hash != nil {
+		want = p.entry.Hash
+	}
+	got := HashToken(token)
+	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 || want == &nobody {
+		return nil, ErrUnknown
+	}
+	return p.unlessExpired(now)
+}
+
+// ByCertificate finds who has a client certificate with that common name, which TLS
+// has verified.
+func (t *Tokens) ByCertificate(commonName string, now time.Time) (*Principal, error) {
+	p := t.table.Load().byCertificate[commonName]
+	if p == nil {
+		return nil, ErrMissing
+	}
+	return p.unlessExpired(now)
+}
+
+// Status is what an operator wants to know of the file.
+type Status struct {
+	Entries, Expired int
+	Loads, Failures  uint64
+	Loaded           time.Time // when the table in force was read
+}
+
+// Status gives the present figures.
+func (t *Tokens) Status() Status {
+	now := t.table.Load()
+	s := Status{Entries: len(now.byName), Loads: t.loads.Load(), Failures: t.failures.Load(), Loaded: now.loaded}
+	for _, p := range now.byName {
+		if _, err := p.unlessExpired(time.Now()); err != nil {
+			s.Expired++
+		}
+	}
+	return s
+}
+
+// Watch looks at the file now and then until ctx ends, and reports each time that it
+// was read again, with the error if it could not be loaded.
+func (t *Tokens) Watch(ctx context.Context, every time.Duration, report func(error)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if changed, err := t.ReloadIfChanged(); changed {
+				report(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package auth
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/cmd/rpc/server"
+)
+
+// issue makes a token and its line.
+func issue(t *testing.T, name, fields string) (token, line string) {
+	t.Helper()
+	token, err := NewToken(name)
+	require.NoError(t, err)
+	return token, fmt.Sprintf("%s sha256:%x %s\n", name, HashToken(token), fields)
+}
+
+// put replaces a file as an operator should.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path+".new", []byte(text), 0o600))
+	require.NoError(t, os.Rename(path+".new", path))
+}
+
+func TestOnlyATokenOfTheFileIsLetIn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	token, line := issue(t, "ci", "read=main")
+	other, otherLine := issue(t, "other", "expires=2030-01-31")
+	put(t, path, line+otherLine+"edge cert:edge-1 read=main\n")
+	tokens, err := Load(path)
+	require.NoError(t, err)
+	now := time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)
+
+	p, err := tokens.ByToken(token, now)
+	require.NoError(t, err)
+	require.Equal(t, "ci", p.Name())
+	require.True(t, p.May(server.VerbRead, "main"))
+
+	secret := strings.TrimPrefix(token, "tine_ci_")
+	for _, c := range []struct{ name, token string }{
+		{"nothing", ""},
+		{"the name alone", "tine_ci_"},
+		{"the secret alone", secret},
+		{"the secret under another name", "tine_other_" + secret},
+		{"the secret under no name", "tine__" + secret},
+		{"one character less", token[:len(token)-1]},
+		{"one character more", token + "A"},
+		{"another last character", token[:len(token)-2] + "--"},
+		{"a name that is not there", "tine_nobody_" + secret},
+		{"a name that has a certificate", "tine_edge_" + secret},
+		{"the hash in the file", strings.Fields(line)[1]},
+		{"a mebibyte", "tine_ci_" + strings.Repeat("a", 1<<20)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := tokens.ByToken(c.token, now)
+			require.ErrorIs(t, err, ErrUnknown)
+		})
+	}
+
+	_, err = tokens.ByToken(other, now)
+	require.NoError(t, err)
+	_, err = tokens.ByToken(other, time.Date(2030, 1, 31, 0, 0, 0, 0, time.UTC))
+	require.ErrorIs(t, err, ErrExpired)
+
+	p, err = tokens.ByCertificate("edge-1", now)
+	require.NoError(t, err)
+	require.Equal(t, "edge", p.Name())
+	for _, name := range []string{"", "edge", "edge-2", "ci"} {
+		_, err = tokens.ByCertificate(name, now)
+		require.ErrorIs(t, err, ErrMissing, name)
+	}
+}
+
+func TestTokensAreNeverTheSame(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		token, err := NewToken("a")
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(token), MaxTokenBytes)
+		require.Equal(t, "a", nameIn(token))
+		require.False(t, seen[token])
+		seen[token] = true
+	}
+	_, err := NewToken("A B")
+	require.Error(t, err)
+}
+
+func TestAChangedFileIsInForceAndABrokenOneIsNot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	first, firstLine := issue(t, "first", "read=*")
+	second, secondLine := issue(t, "second", "read=*")
+	put(t, path, firstLine)
+	tokens, err := Load(path)
+	require.NoError(t, err)
+	now := time.Now()
+	in := func(token string) bool {
+		_, err := tokens.ByToken(token, now)
+		return err == nil
+	}
+
+	changed, err := tokens.ReloadIfChanged()
+	require.NoError(t, err)
+	require.False(t, changed)
+
+	put(t, path, secondLine)
+	require.True(t, in(first), "nobody has looked")
+	changed, err = tokens.ReloadIfChanged()
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.False(t, in(first))
+	require.True(t, in(second))
+
+	put(t, path, firstLine+secondLine+"oops\n")
+	changed, err = tokens.ReloadIfChanged()
+	require.True(t, changed)
+	require.ErrorContains(t, err, path)
+	require.ErrorContains(t, err, "line 3")
+	require.False(t, in(first))
+	require.True(t, in(second), "what was loaded stays in force")
+	changed, err = tokens.ReloadIfChanged()
+	require.NoError(t, err)
+	require.False(t, changed, "it is reported once")
+	require.Error(t, tokens.Reload(), "but to who asks, again")
+
+	require.NoError(t, os.Remove(path))
+	changed, err = tokens.ReloadIfChanged()
+	require.True(t, changed)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	changed, err = tokens.ReloadIfChanged()
+	require.NoError(t, err)
+	require.False(t, changed)
+	require.True(t, in(second))
+
+	put(t, path, "")
+	changed, err = tokens.ReloadIfChanged()
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.False(t, in(second), "an empty file lets nobody in")
+
+	s := tokens.Status()
+	require.Equal(t, uint64(3), s.Loads)
+	require.Equal(t, uint64(3), s.Failures)
+	require.Zero(t, s.Entries)
+}
+
+func TestAFileThatOthersMayWriteIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	_, line := issue(t, "ci", "read=main")
+	put(t, path, line)
+	for _, mode := range []os.FileMode{0o620, 0o602, 0o666} {
+		require.NoError(t, os.Chmod(path, mode))
+		_, err := Load(path)
+		require.ErrorContains(t, err, "chmod go-w")
+	}
+	require.NoError(t, os.Chmod(path, 0o644))
+	_, err := Load(path)
+	require.NoError(t, err)
+	_, err = Load(filepath.Dir(path))
+	require.ErrorContains(t, err, "not a regular file")
+}

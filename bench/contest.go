@@ -12,6 +12,7 @@ import (
 // memory is what every store of a contest gets.
 type memory struct {
 	cacheBytes, memtableBytes int64
+	rows                      int  // of which the cache has to hold indexes and filters, too; 0: it is large
 	still                     bool // nothing is merged but when compact is called
 	synced                    bool // what a client puts is durable; of use to peers that cannot tell by each write
 }

@@ -30,6 +30,12 @@ func (f *figures) add(name, unit string, value float64) {
 	f.samples[name] = append(f.samples[name], value)
 }
 
+// last gives the newest sample of a figure.
+func (f *figures) last(name string) float64 {
+	s := f.samples[name]
+	return s[len(s)-1]
+}
+
 // note keeps a text with the figures, and prints it at once.
 func (f *figures) note(name, text string) {
 	if slices.ContainsFunc(f.notes, func(n figure) bool { return n.Name == name && n.Text == text }) {

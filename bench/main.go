@@ -38,6 +38,7 @@ var suites = []struct {
 	{"write", writeSuite},
 	{"read", readSuite},
 	{"scan", scanSuite},
+	{"ycsb", ycsbSuite},
 }
 
 func main() {

@@ -18,6 +18,7 @@ type pebblePeer struct {
 	batch *pebble.Batch
 	old   *pebble.Snapshot
 	point *pebble.Iterator // of getFiltered
+	end   []byte           // digests end before this key; nil: they do not
 	busy  atomic.Int64     // when background work last began or ended, in nanoseconds since the epoch
 }
 
@@ -28,10 +29,10 @@ type pebblePeer struct {
 // every core, and range deletions that drop files and cut others without reading
 // them. Compactions of tombstones (by density, elision only, delete only) are on by
 // default. Pebble takes the memory of memtables from its cache: so that as much is left
-// for blocks as on the other side, that of two is added.
+// for blocks as on the other side, that of one is added.
 func pebbleOptions(m memory) *pebble.Options {
 	o := &pebble.Options{
-		CacheSize:                   m.cacheBytes + 2*m.memtableBytes,
+		CacheSize:                   m.cacheBytes + m.memtableBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       1000,
@@ -205,11 +206,12 @@ func (p *pebblePeer) digest(old bool) (digest, error) {
 	if old {
 		r = p.old
 	}
-	return digestPebble(r)
+	return digestPebble(r, p.end)
 }
 
-func digestPebble(r pebble.Reader) (digest, error) {
-	it, err := r.NewIter(nil)
+// digestPebble hashes all rows before a key.
+func digestPebble(r pebble.Reader, end []byte) (digest, error) {
+	it, err := r.NewIter(&pebble.IterOptions{UpperBound: end})
 	if err != nil {
 		return digest{}, err
 	}

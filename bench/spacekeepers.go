@@ -81,9 +81,9 @@ func (p *snapshotKeeper) drop(point int) (float64, error) {
 
 func (p *snapshotKeeper) digestOf(point int) (digest, error) {
 	if point == 0 {
-		return digestPebble(p.db)
+		return digestPebble(p.db, nil)
 	}
-	return digestPebble(p.points[point])
+	return digestPebble(p.points[point], nil)
 }
 
 func (p *snapshotKeeper) disk() (int64, error) { return linkedTables(p.dir) }
@@ -133,7 +133,7 @@ func (p *checkpointKeeper) drop(point int) (float64, error) {
 // counted against it.
 func (p *checkpointKeeper) digestOf(point int) (d digest, err error) {
 	if point == 0 {
-		return digestPebble(p.db)
+		return digestPebble(p.db, nil)
 	}
 	o := pebbleOptions(p.m)
 	o.ReadOnly = true
@@ -142,7 +142,7 @@ func (p *checkpointKeeper) digestOf(point int) (d digest, err error) {
 		return d, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return digestPebble(db)
+	return digestPebble(db, nil)
 }
 
 func (p *checkpointKeeper) disk() (int64, error) { return linkedTables(p.dir) }

@@ -41,6 +41,8 @@ var contestants = []contestant{
 
 // result is what one case measured on one peer, in order, and what it read.
 type result struct {
+	who     contestant
+	dir     string // of its store
 	costs   []cost
 	answers []answer
 }
@@ -128,8 +130,13 @@ func (m match) play(cfg config, out *figures, name string, round int, run func(p
 		}
 	}
 	progress("%s, round %d of %d: %.1f s", name, round+1, cfg.rounds, c.lap())
+	return addAll(out, name, round, results)
+}
+
+// addAll adds the results of one round, ours first.
+func addAll(out *figures, name string, round int, results []result) error {
 	for i := range results[1:] {
-		if err := results[0].add(out, name, &results[i+1], m.field[i+1].name); err != nil {
+		if err := results[0].add(out, name, &results[i+1]); err != nil {
 			return fmt.Errorf("%s, round %d: %w", name, round, err)
 		}
 	}
@@ -145,6 +152,7 @@ func (m match) runOn(cfg config, i int, run func(peer, *result) error, r *result
 			return err
 		}
 	}
+	r.who, r.dir = m.field[i], dir
 	runtime.GC() // what another one left is not this one's burden
 	p, err := m.field[i].open(dir, m.memory)
 	if err != nil {
@@ -155,7 +163,8 @@ func (m match) runOn(cfg config, i int, run func(peer, *result) error, r *result
 
 // add adds our costs and another's, and how many times better ours are, if their answers
 // are equal.
-func (r *result) add(out *figures, name string, other *result, who string) error {
+func (r *result) add(out *figures, name string, other *result) error {
+	who := other.who.name
 	if !slices.Equal(r.answers, other.answers) {
 		return fmt.Errorf("the answers differ:\n  tine: %v\n  %s: %v", r.answers, who, other.answers)
 	}

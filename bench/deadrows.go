@@ -50,6 +50,9 @@ func deadShare(cfg config, out *figures, stores *prepared, n deleteSizes, clean 
 	for round := range cfg.rounds {
 		c := startClock()
 		got := make([][2]result, len(contestants))
+		for i, c := range contestants {
+			got[i][1].who = c
+		}
 		for turn := range contestants {
 			i := (turn + round) % len(contestants)
 			for j, g := range []*graves{clean[i], with[i]} {
@@ -63,7 +66,7 @@ func deadShare(cfg config, out *figures, stores *prepared, n deleteSizes, clean 
 		if a, b := got[0][0].answers, got[1][0].answers; !slices.Equal(a, b) {
 			return fmt.Errorf("the clean stores' answers differ: %v and %v", a, b)
 		}
-		if err := got[0][1].add(out, figure, &got[1][1], contestants[1].name); err != nil {
+		if err := got[0][1].add(out, figure, &got[1][1]); err != nil {
 			return err
 		}
 		for i, c := range contestants {

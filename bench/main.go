@@ -39,6 +39,7 @@ var suites = []struct {
 	{"read", readSuite},
 	{"scan", scanSuite},
 	{"ycsb", ycsbSuite},
+	{"recover", recoverSuite},
 }
 
 func main() {

@@ -91,6 +91,15 @@ func rest(p peer) error {
 	return err
 }
 
+// remove removes the stores.
+func (p *prepared) remove() error {
+	var errs []error
+	for _, dir := range p.dirs {
+		errs = append(errs, os.RemoveAll(dir))
+	}
+	return errors.Join(errs...)
+}
+
 // copyTo copies contestant i's store.
 func (p *prepared) copyTo(dir string, i int) error { return copyDir(dir, p.dirs[i], p.cold) }
 

@@ -3,7 +3,7 @@
 //
 //	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE]
 //
-// The suites are fork, depth, delete, space, scale, write, read, scan, ycsb, recover, and all. Each figure is one
+// The suites are fork, depth, delete, space, scale, write, read, scan, ycsb, recover, tail, and all. Each figure is one
 // line,
 //
 //	figure<TAB>name<TAB>value<TAB>unit
@@ -23,6 +23,6 @@
 // fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
 // chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
 // watch.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
-// processio.go, processcpu.go, latency.go; write.go, newrows.go; read.go, scan.go; ycsb.go, ycsbfork.go, zipf.go; recover.go; space.go, spacekeepers.go, versions.go; delete.go, deletekeys.go,
+// processio.go, processcpu.go, latency.go; write.go, newrows.go; read.go, scan.go; ycsb.go, ycsbfork.go, zipf.go; recover.go; tail.go; space.go, spacekeepers.go, versions.go; delete.go, deletekeys.go,
 // deleterange.go, queue.go, coldflush.go, deadrows.go, manyholders.go.
 package main

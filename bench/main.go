@@ -13,8 +13,10 @@ import (
 type config struct {
 	quick  bool
 	rounds int
-	dir    string       // a fresh directory for its stores
-	peers  []contestant // beside our store and Pebble, in the suites of plain work
+
+	roundsGiven bool         // rounds are the caller's choice
+	dir         string       // a fresh directory for its stores
+	peers       []contestant // beside our store and Pebble, in the suites of plain work
 }
 
 // field is who meets in the suites of plain work.
@@ -40,6 +42,7 @@ var suites = []struct {
 	{"scan", scanSuite},
 	{"ycsb", ycsbSuite},
 	{"recover", recoverSuite},
+	{"tail", tailSuite},
 }
 
 func main() {
@@ -63,6 +66,7 @@ func run(args []string) (err error) {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
+	given := *rounds > 0
 	switch {
 	case *rounds < 0:
 		return fmt.Errorf("-rounds must be at least 1")
@@ -91,7 +95,7 @@ func run(args []string) (err error) {
 			continue
 		}
 		known = true
-		cfg := config{quick: *quick, rounds: *rounds, dir: base}
+		cfg := config{quick: *quick, rounds: *rounds, roundsGiven: given, dir: base}
 		if err := s.run(cfg, out); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}

@@ -36,7 +36,7 @@ type Limits struct {
 	// reads from being removed. Default 256.
 	MaxScans int
 
-	// ScanMessageBytes is about how large one message of a scan gets. Default 256 KiB.
+	// ScanMessageBytes is about how large one message of a scan gets. Default 128 KiB.
 	ScanMessageBytes int
 	// Lease is how long a scan waits for its caller to take a message, and how long a
 	// connection may leave answers unread without taking any. Default 30 s.
@@ -94,7 +94,7 @@ func (l Limits) withDefaults() Limits {
 	set64(&l.MaxBytesInFlight, 256<<20)
 	set64(&l.MaxUnreadBytes, max(32<<20, 2*int64(l.MaxSendBytes)))
 	set(&l.MaxScans, 256)
-	set(&l.ScanMessageBytes, 256<<10)
+	set(&l.ScanMessageBytes, 128<<10)
 	l.ScanMessageBytes = min(l.ScanMessageBytes, l.MaxSendBytes/2)
 	setTime(&l.Lease, 30*time.Second)
 	setTime(&l.ScanTime, 10*time.Minute)

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/tinedb/tine/cmd/rpc/tinepb"
@@ -16,16 +20,38 @@ import (
 )
 
 // Server serves one store. The store stays its opener's, who closes it after
-// Shutdown. A Server may be used concurrently.
+// Shutdown; while it is served, forks are made and dropped through the server only. A
+// Server may be used concurrently.
 type Server struct {
 	tinepb.UnimplementedTineServer
 
-	store  *engine.Store
-	o      Options
-	limits Limits
-	grpc   *grpc.Server
-	health *health.Server
+	store    *engine.Store
+	o        Options
+	limits   Limits
+	grpc     *grpc.Server
+	health   *health.Server
+	requests *requests
+	keeper   keeper
+	rates    rates
+
+	conns     conns
+	inFlight  atomic.Int64
+	scans     atomic.Int64
+	bytes     budget        // of messages
+	receiving chan struct{} // has room for messages that are not whole yet
+
+	draining atomic.Bool
+	stop     sync.Once
+	stopped  chan struct{} // closed when Shutdown begins
+	watching sync.WaitGroup
 }
+
+// streamWindow is how much of a message a caller may send before the node asks for
+// the rest, which it does when there is room.
+const streamWindow = 64 << 10
+
+// connectionWindow is the same of all messages of one connection.
+const connectionWindow = 1 << 20
 
 // New makes a server of a store that is open. It makes the node's own forks, whose
 // names begin with SystemPrefix, if the store does not have them.
@@ -34,29 +60,53 @@ func New(store *engine.Store, o Options) (*Server, error) {
 		return nil, errors.New("a node needs to know who may call: Options.Auth is nil")
 	}
 	o = o.withDefaults()
-	s := &Server{store: store, o: o, limits: o.Limits, health: health.NewServer()}
+	s := &Server{store: store, o: o, limits: o.Limits, health: health.NewServer(), stopped: make(chan struct{})}
+	s.conns = conns{most: s.limits.MaxConnections, open: make(map[*conn]struct{})}
+	s.rates = rates{most: s.limits.RateEntries, now: time.Now, used: make(map[string]*usage)}
+	s.bytes.most = s.limits.MaxBytesInFlight
+	s.receiving = make(chan struct{}, max(receivers, s.limits.MaxBytesInFlight/int64(s.limits.MaxReceiveBytes)))
+	own, err := openSystem(store)
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		if s.requests, err = openRequests(store, own, o.RequestWindow, o.Now); err != nil {
+			return nil, err
+		}
+	}
+	s.keeper.count(store)
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(s.limits.MaxReceiveBytes),
 		grpc.MaxSendMsgSize(s.limits.MaxSendBytes),
 		grpc.MaxHeaderListSize(uint32(s.limits.MaxHeaderBytes)),
 		grpc.MaxConcurrentStreams(uint32(s.limits.MaxStreams)),
 		grpc.ConnectionTimeout(s.limits.ConnectTime),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: s.limits.IdleTime, Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.InTapHandle(s.tapped),
+		grpc.UnaryInterceptor(s.otherUnary),
+		grpc.StreamInterceptor(s.otherStream),
 	}
 	if o.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	s.grpc = grpc.NewServer(options...)
-	tinepb.RegisterTineServer(s.grpc, s)
+	s.grpc.RegisterService(s.desc(), s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.RegisterV1(s.grpc)
+	s.SetReady(true)
+	s.watching.Go(func() { s.watch(s.stopped) })
 	return s, nil
 }
 
 // Serve answers calls on the listener until Shutdown, which makes it return nil. It
 // may run for several listeners at a time. The listener is closed when it returns.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(&listener{l, s}); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil
@@ -73,7 +123,15 @@ func (s *Server) SetReady(ready bool) {
 }
 
 // Load tells what the node is carrying.
-func (s *Server) Load() Load { return Load{} }
+func (s *Server) Load() Load {
+	return Load{
+		Connections: int64(s.conns.count()), InFlight: s.inFlight.Load(), Scans: s.scans.Load(),
+		BytesInFlight: s.bytes.used.Load(),
+	}
+}
+
+// stopping tells whether Shutdown has begun.
+func (s *Server) stopping() bool { return s.draining.Load() }
 
 // Shutdown takes no more calls and waits for those that are under way; scans end and
 // say how to go on. When ctx is done first, it breaks off what is left and returns
@@ -81,17 +139,21 @@ func (s *Server) Load() Load { return Load{} }
 // more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.Shutdown()
+	s.draining.Store(true)
+	s.stop.Do(func() { close(s.stopped) })
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()
 		close(done)
 	}()
+	var err error
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
 		s.grpc.Stop()
 		<-done
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	s.watching.Wait()
+	return err
 }

@@ -2980,6 +2980,7 @@ type StatsResponse struct {
 	OpenTables         int64                  `protobuf:"varint,38,opt,name=open_tables,json=openTables,proto3" json:"open_tables,omitempty"`
 	TableCacheBytes    int64                  `protobuf:"varint,39,opt,name=table_cache_bytes,json=tableCacheBytes,proto3" json:"table_cache_bytes,omitempty"`
 	TablesEvicted      uint64                 `protobuf:"varint,40,opt,name=tables_evicted,json=tablesEvicted,proto3" json:"tables_evicted,omitempty"`
+	BackgroundFailures uint64                 `protobuf:"varint,41,opt,name=background_failures,json=backgroundFailures,proto3" json:"background_failures,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -3290,6 +3291,13 @@ func (x *StatsResponse) GetTableCacheBytes() int64 {
 func (x *StatsResponse) GetTablesEvicted() uint64 {
 	if x != nil {
 		return x.TablesEvicted
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetBackgroundFailures() uint64 {
+	if x != nil {
+		return x.BackgroundFailures
 	}
 	return 0
 }
@@ -4819,8 +4827,7 @@ const file_tine_proto_rawDesc = "" +
 	"\ano_sync\x18\x02 \x01(\bR\x06noSync\"&\n" +
 	"\x14DropSnapshotResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\x0e\n" +
-	"\fStatsRequest\"\xdd\n" +
-	"\n" +
+	"\fStatsRequest\"\x8e\v\n" +
 	"\rStatsResponse\x12\x14\n" +
 	"\x05forks\x18\x01 \x01(\x03R\x05forks\x12\x1c\n" +
 	"\tsnapshots\x18\x02 \x01(\x03R\tsnapshots\x12\x14\n" +
@@ -4869,7 +4876,8 @@ const file_tine_proto_rawDesc = "" +
 	"\vopen_tables\x18& \x01(\x03R\n" +
 	"openTables\x12*\n" +
 	"\x11table_cache_bytes\x18' \x01(\x03R\x0ftableCacheBytes\x12%\n" +
-	"\x0etables_evicted\x18( \x01(\x04R\rtablesEvicted\"i\n" +
+	"\x0etables_evicted\x18( \x01(\x04R\rtablesEvicted\x12/\n" +
+	"\x13background_failures\x18) \x01(\x04R\x12backgroundFailures\"i\n" +
 	"\fCheckRequest\x121\n" +
 	"\x05level\x18\x01 \x01(\x0e2\x1b.tine.v1.CheckRequest.LevelR\x05level\"&\n" +
 	"\x05Level\x12\t\n" +

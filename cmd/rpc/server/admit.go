@@ -1,0 +1,76 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/tinedb/tine/cmd/rpc/wire"
+)
+
+// overloadTime is how soon a caller may try again when too many calls are under way.
+const overloadTime = 50 * time.Millisecond
+
+// admit decides whether a call may go on to send its message. It never waits.
+func (c *call) admit(method string) error {
+	s := c.s
+	if s.inFlight.Add(1) > int64(s.limits.MaxInFlight) {
+		s.inFlight.Add(-1)
+		return wire.Overloadf(overloadTime, "%d calls are under way", s.limits.MaxInFlight)
+	}
+	c.admitted = true
+	s.o.Observer.Started(c.name())
+	if anonymous(method) {
+		return nil
+	}
+	md, _ := metadata.FromIncomingContext(c.ctx)
+	who, err := s.o.Auth.Identify(c.ctx, md)
+	if err != nil {
+		var ours *wire.Error
+		if errors.As(err, &ours) || errors.Is(err, wire.ErrUnauthenticated) || errors.Is(err, wire.ErrDenied) || errors.Is(err, wire.ErrOverloaded) {
+			return err
+		}
+		return fmt.Errorf("%w: %v", wire.ErrUnauthenticated, err)
+	}
+	if who == nil {
+		return wire.ErrUnauthenticated
+	}
+	c.principal = who
+	if c.rule == nil {
+		return fmt.Errorf("%w: no such method", wire.ErrUnsupported)
+	}
+	if s.stopping() {
+		return wire.ErrDraining
+	}
+	if c.rule.admin && !who.May(VerbAdmin, "") {
+		return fmt.Errorf("%w: %s may not %s the node", wire.ErrDenied, who.Name(), VerbAdmin)
+	}
+	return s.rates.begin("principal "+who.Name(), who.Rates())
+}
+
+// chargeFork counts the call against what a fork may take. Each fork is counted once.
+func (c *call) chargeFork(name string) error {
+	per := c.s.limits.PerFork
+	if per == (Rates{}) {
+		return nil
+	}
+	if err := c.s.rates.begin("fork "+name, per); err != nil {
+		return err
+	}
+	c.forks = append(c.forks, name)
+	return nil
+}
+
+// spend counts the bytes that the call moved, when it is known how many.
+func (c *call) spend() {
+	n := float64(c.in + c.out)
+	if n == 0 || c.principal == nil {
+		return
+	}
+	c.s.rates.spend("principal "+c.principal.Name(), c.principal.Rates(), n)
+	for _, name := range c.forks {
+		c.s.rates.spend("fork "+name, c.s.limits.PerFork, n)
+	}
+}

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tinedb/tine/cmd/rpc/wire"
+)
+
+// encoded is an answer that is encoded already.
+type encoded struct{ data mem.BufferSlice }
+
+// smallAnswer is what the library does not tell us of when it is through with it. So
+// small answers do not count; a connection has no more of them than streams.
+const smallAnswer = 4 << 10
+
+// answerTime is how soon a caller may try again after there was no room for an answer.
+const answerTime = 100 * time.Millisecond
+
+// encode makes an answer, which counts until the connection has taken it.
+func (c *call) encode(m proto.Message) (*encoded, error) {
+	size := proto.Size(m)
+	if size > c.s.limits.MaxSendBytes {
+		return nil, fmt.Errorf("%w: an answer of %d bytes; this node sends %d", wire.ErrNodeLimit, size, c.s.limits.MaxSendBytes)
+	}
+	c.out += int64(size)
+	options := proto.MarshalOptions{UseCachedSize: true}
+	if size < smallAnswer || c.account == nil {
+		data, err := options.MarshalAppend(make([]byte, 0, size), m)
+		return &encoded{mem.BufferSlice{mem.SliceBuffer(data)}}, err
+	}
+	if !c.account.take(int64(size), c.s.limits.MaxUnreadBytes, time.Now()) {
+		return nil, wire.Overloadf(answerTime, "no room for an answer of %d bytes", size)
+	}
+	buffer := mem.DefaultBufferPool().Get(size)
+	data, err := options.MarshalAppend((*buffer)[:0], m)
+	if err != nil || len(data) != size {
+		c.account.taken(int64(size), time.Now())
+		return nil, fmt.Errorf("encode an answer of %d bytes: %w", size, err)
+	}
+	*buffer = data
+	return &encoded{mem.BufferSlice{mem.NewBuffer(buffer, &counting{c.account, int64(size)})}}, nil
+}
+
+// counting is where the buffer of one answer goes back to.
+type counting struct {
+	account *account
+	size    int64
+}
+
+// Get is never called: the pool takes a buffer, once.
+func (p *counting) Get(n int) *[]byte { return mem.DefaultBufferPool().Get(n) }
+
+// Put takes the buffer once the connection has taken the answer.
+func (p *counting) Put(b *[]byte) {
+	p.account.taken(p.size, time.Now())
+	mem.DefaultBufferPool().Put(b)
+}

@@ -1,0 +1,206 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tinedb/tine/cmd/rpc/tinepb"
+	"github.com/tinedb/tine/cmd/rpc/wire"
+)
+
+// call is one call under way. It is used by its goroutine.
+type call struct {
+	s         *Server
+	rule      *rule
+	ctx       context.Context
+	principal Principal
+	account   *account // nil on a connection that is not the listener's
+	lease     *lease   // nil likewise
+
+	start    time.Time
+	engine   time.Duration
+	admitted bool
+	charged  int64 // of the server's bytes
+	in, out  int64
+	rows     int64
+	forks    []string // whose rates it is charged to
+}
+
+type callKey struct{}
+
+// callOf finds the call in the context that the library hands to a method.
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+// begin admits a call of a method, or says why not. end must be called either way.
+func (s *Server) begin(ctx context.Context, method string) (*call, error) {
+	c := &call{s: s, rule: rules[method], ctx: ctx, start: time.Now(), account: accountOf(ctx)}
+	c.lease, _ = ctx.Value(leaseKey{}).(*lease)
+	return c, c.admit(method)
+}
+
+// end gives back what the call held, tells of it, and makes its error a status. It is
+// deferred, so that it takes a panic as well: here, and nowhere deeper.
+func (c *call) end(err *error) {
+	if p := recover(); p != nil {
+		c.s.o.Logger.Error("panic", "method", c.name(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("%w: panic, see the node's log", wire.ErrInternal)
+	}
+	if *err != nil && !c.s.stopping() {
+		// What waits for a context says only that it ended; its cause says why.
+		if ended := c.ended(); ended != nil && errors.Is(*err, c.ctx.Err()) {
+			*err = ended
+		}
+	}
+	c.spend()
+	if c.charged != 0 {
+		c.s.bytes.give(c.charged)
+	}
+	if c.admitted {
+		c.s.inFlight.Add(-1)
+	}
+	answer := wire.ToStatus(*err)
+	event := Event{
+		Method: c.name(), Code: answer.Code(), Err: *err, Took: time.Since(c.start), Engine: c.engine,
+		BytesIn: c.in, BytesOut: c.out, Rows: c.rows, Admitted: c.admitted,
+	}
+	if c.rule != nil {
+		event.Verb = c.rule.verb
+	}
+	if c.principal != nil {
+		event.Principal = c.principal.Name()
+	}
+	c.s.o.Observer.Done(event)
+	c.log(event)
+	*err = answer.Err()
+}
+
+// log tells of calls that were denied and of those of the administration.
+func (c *call) log(e Event) {
+	denied := e.Code == codes.PermissionDenied || e.Code == codes.Unauthenticated
+	switch {
+	case denied:
+	case e.Code == codes.Internal || e.Code == codes.DataLoss:
+		c.s.o.Logger.LogAttrs(c.ctx, slog.LevelError, "call failed", c.attrs(e)...)
+		return
+	case c.rule == nil || !c.rule.admin:
+		return
+	}
+	level, text := slog.LevelInfo, "administrative call"
+	if denied {
+		level, text = slog.LevelWarn, "call denied"
+	}
+	c.s.o.Logger.LogAttrs(c.ctx, level, text, c.attrs(e)...)
+}
+
+func (c *call) attrs(e Event) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("method", e.Method), slog.String("principal", e.Principal),
+		slog.String("code", e.Code.String()), slog.Duration("took", e.Took),
+	}
+	if c.account != nil {
+		attrs = append(attrs, slog.String("remote", c.account.String()))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	}
+	return attrs
+}
+
+func (c *call) name() string {
+	if c.rule == nil {
+		return "other"
+	}
+	return c.rule.name
+}
+
+// ended is why the call's context has ended; nil if it has not.
+func (c *call) ended() error {
+	if c.ctx.Err() == nil {
+		return nil
+	}
+	if cause := context.Cause(c.ctx); errors.Is(cause, wire.ErrTimedOut) {
+		return cause
+	}
+	return wire.ContextError(c.ctx)
+}
+
+// charge counts memory that the call takes until it ends.
+func (c *call) charge(n int64) error {
+	if !c.s.bytes.take(n) {
+		return wire.Overloadf(answerTime, "no room for a request of %d bytes", n)
+	}
+	c.charged += n
+	return nil
+}
+
+// desc is the service with each method behind begin and end. They see a call before
+// its message has arrived, which interceptors of the library do not.
+func (s *Server) desc() *grpc.ServiceDesc {
+	d := tinepb.Tine_ServiceDesc
+	d.Methods = append([]grpc.MethodDesc(nil), d.Methods...)
+	for i, m := range d.Methods {
+		d.Methods[i].Handler = s.unary(service+m.MethodName, m.Handler)
+	}
+	d.Streams = append([]grpc.StreamDesc(nil), d.Streams...)
+	for i, m := range d.Streams {
+		d.Streams[i].Handler = s.stream(service+m.StreamName, m.Handler)
+	}
+	return &d
+}
+
+func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, from func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+		c, err := s.begin(ctx, method)
+		defer c.end(&err)
+		if err != nil {
+			return nil, err
+		}
+		m, err := handler(srv, context.WithValue(ctx, callKey{}, c), func(into any) error {
+			return c.receive(from, into.(proto.Message))
+		}, nil)
+		if err != nil {
+			return nil, err
+		}
+		return c.encode(m.(proto.Message))
+	}
+}
+
+// otherUnary and otherStream let calls of health and reflection pass.
+func (s *Server) otherUnary(ctx context.Context, m any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
+	c, err := s.begin(ctx, info.FullMethod)
+	defer c.end(&err)
+	if err != nil {
+		return nil, err
+	}
+	answer, err = handler(ctx, m)
+	return answer, foreign(err)
+}
+
+func (s *Server) otherStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	if _, ours := srv.(*Server); ours {
+		return handler(srv, stream) // has its begin and end
+	}
+	c, err := s.begin(stream.Context(), info.FullMethod)
+	defer c.end(&err)
+	if err != nil {
+		return err
+	}
+	return foreign(handler(srv, stream))
+}
+
+// foreign is an error of another service: a status, which is to stay as it is.
+func foreign(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return wire.ToStatus(err).Err()
+}

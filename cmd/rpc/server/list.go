@@ -1,0 +1,119 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/tinedb/tine/cmd/rpc/tinepb"
+	"github.com/tinedb/tine/cmd/rpc/wire"
+	"github.com/tinedb/tine/engine"
+)
+
+// listStep is how many forks are described while writers wait, and listMost how many
+// are looked at for one page.
+const (
+	listStep = 256
+	listMost = 16 << 10
+)
+
+func forkInfo(f engine.ForkInfo) *tinepb.ForkInfo {
+	return &tinepb.ForkInfo{
+		Id: f.ID, Name: f.Name, ParentId: f.ParentID, Parent: f.Parent, CreatedUnixNano: f.Created.UnixNano(),
+		Depth: int64(f.Depth), MemtableBytes: f.MemtableBytes, Tables: tableSizes(f.TableSizes),
+	}
+}
+
+func tableSizes(t engine.TableSizes) *tinepb.TableSizes {
+	return &tinepb.TableSizes{ReferencedBytes: t.ReferencedBytes, ExclusiveBytes: t.ExclusiveBytes, FreedBytes: t.FreedBytes}
+}
+
+// GetFork describes a fork.
+func (s *Server) GetFork(ctx context.Context, m *tinepb.GetForkRequest) (*tinepb.GetForkResponse, error) {
+	f, err := callOf(ctx).fork(m.GetFork(), VerbRead)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Info()
+	if err != nil {
+		return nil, err
+	}
+	return &tinepb.GetForkResponse{Fork: forkInfo(info)}, nil
+}
+
+// ListForks describes a page of the forks that the caller may read.
+func (s *Server) ListForks(ctx context.Context, m *tinepb.ListForksRequest) (*tinepb.ListForksResponse, error) {
+	c := callOf(ctx)
+	limit := s.pageRows(m.GetLimit())
+	answer := new(tinepb.ListForksResponse)
+	next, looked := m.GetAfter(), 0
+	for {
+		step := s.store.ListForks(engine.ListOptions{Prefix: m.GetPrefix(), After: next, Limit: listStep})
+		for i, f := range step {
+			next = f.Name
+			looked++
+			if isSystem(f.Name) || !c.principal.May(VerbRead, f.Name) {
+				continue
+			}
+			answer.Forks = append(answer.Forks, forkInfo(f))
+			if len(answer.Forks) == limit {
+				if i+1 < len(step) || len(step) == listStep {
+					answer.Next = next
+				}
+				return answer, nil
+			}
+		}
+		if len(step) < listStep {
+			return answer, nil
+		}
+		if looked >= listMost || c.ctx.Err() != nil {
+			answer.Next = next
+			return answer, c.ended()
+		}
+	}
+}
+
+// pageRows is how many entries a page gets of whom asks for so many.
+func (s *Server) pageRows(asked uint32) int {
+	if asked == 0 || int64(asked) > int64(s.limits.PageRows) {
+		return s.limits.PageRows
+	}
+	return int(asked)
+}
+
+// Tree draws the tree of nodes. It shows all names, so the caller must be one who may
+// read them all.
+func (s *Server) Tree(_ *tinepb.TreeRequest, stream tinepb.Tine_TreeServer) error {
+	c := callOf(stream.Context())
+	if !c.principal.MayAll(VerbRead, "") {
+		return fmt.Errorf("%w: %s may not read all forks", wire.ErrDenied, c.principal.Name())
+	}
+	text := &bounded{most: s.limits.MaxSendBytes}
+	if err := c.charge(int64(text.most)); err != nil {
+		return err
+	}
+	if err := s.store.DrawTree(text); err != nil { // into memory, since writers wait
+		return err
+	}
+	for text.Len() > 0 {
+		part := bytes.ToValidUTF8(text.Next(s.limits.ScanMessageBytes), nil)
+		if err := stream.Send(&tinepb.TreeResponse{Text: string(part)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bounded is a buffer that does not grow over a bound.
+type bounded struct {
+	bytes.Buffer
+	most int
+}
+
+// Write fails when there is too much.
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.most {
+		return 0, fmt.Errorf("%w: the tree takes more than %d bytes", wire.ErrNodeLimit, b.most)
+	}
+	return b.Buffer.Write(p)
+}

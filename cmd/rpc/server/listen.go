@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/peer"
+)
+
+// receivers is how many calls of one connection may be waiting for the rest of their
+// message.
+const receivers = 16
+
+// listener takes connections while there is room, and keeps an account of each.
+type listener struct {
+	net.Listener
+	s *Server
+}
+
+// Accept waits for a connection. One for which there is no room is closed at once:
+// its caller sees that, instead of waiting.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if x := l.s.conns.add(c, l.s); x != nil {
+			return x, nil
+		}
+		l.s.o.Logger.Warn("connection refused: there are too many", "remote", c.RemoteAddr().String())
+		c.Close()
+	}
+}
+
+// conns are the connections that are open.
+type conns struct {
+	mu   sync.Mutex
+	most int
+	open map[*conn]struct{}
+}
+
+func (x *conns) add(c net.Conn, s *Server) *conn {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.open) >= x.most {
+		return nil
+	}
+	n := &conn{Conn: c, of: x}
+	n.account = &account{Addr: c.RemoteAddr(), conn: n, bytes: &s.bytes, receiving: make(chan struct{}, receivers)}
+	x.open[n] = struct{}{}
+	return n
+}
+
+func (x *conns) count() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.open)
+}
+
+// stuck finds the connections that have taken no answer since.
+func (x *conns) stuck(since time.Time) []*conn {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []*conn
+	for c := range x.open {
+		if c.account.stuck(since) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// conn is one connection. Its remote address carries its account to the calls that
+// come on it.
+type conn struct {
+	net.Conn
+	of      *conns
+	account *account
+	once    sync.Once
+}
+
+// RemoteAddr is the address, and the account.
+func (c *conn) RemoteAddr() net.Addr { return c.account }
+
+// Close gives back what the connection held.
+func (c *conn) Close() error {
+	c.once.Do(func() {
+		c.account.close()
+		c.of.mu.Lock()
+		delete(c.of.open, c)
+		c.of.mu.Unlock()
+	})
+	return c.Conn.Close()
+}
+
+// accountOf finds the account of the connection that a call came on.
+func accountOf(ctx context.Context) *account {
+	if p, ok := peer.FromContext(ctx); ok {
+		if a, ok := p.Addr.(*account); ok {
+			return a
+		}
+	}
+	return nil
+}
+
+// watch closes connections that let answers lie, until stop.
+func (s *Server) watch(stop <-chan struct{}) {
+	tick := time.NewTicker(max(s.limits.Lease/4, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-tick.C:
+			for _, c := range s.conns.stuck(now.Add(-s.limits.Lease)) {
+				s.o.Logger.Warn("connection closed: it takes no answers", "remote", c.account.String())
+				c.Close()
+			}
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tinedb/tine/cmd/rpc/tinepb"
+	"github.com/tinedb/tine/engine"
+)
+
+func snapshotInfo(n engine.SnapshotInfo) *tinepb.SnapshotInfo {
+	return &tinepb.SnapshotInfo{
+		Id: n.ID, Name: n.Name, ForkId: n.ForkID, Fork: n.Fork, CreatedUnixNano: n.Created.UnixNano(),
+		Depth: int64(n.Depth), Tables: tableSizes(n.TableSizes),
+	}
+}
+
+// CreateSnapshot puts a name on what a fork is now.
+func (s *Server) CreateSnapshot(ctx context.Context, m *tinepb.CreateSnapshotRequest) (*tinepb.CreateSnapshotResponse, error) {
+	c := callOf(ctx)
+	if err := c.allow(snapshotMark+m.GetName(), VerbFork); err != nil {
+		return nil, err
+	}
+	f, err := c.fork(m.GetFork(), VerbRead)
+	if err != nil {
+		return nil, err
+	}
+	n, err := f.Snapshot(m.GetName(), writeOptions(m.GetNoSync())...)
+	if err != nil {
+		return nil, err
+	}
+	return &tinepb.CreateSnapshotResponse{Snapshot: &tinepb.Ref{Name: m.GetName(), Id: n.ID()}, ForkId: f.ID()}, nil
+}
+
+// GetSnapshot describes a snapshot.
+func (s *Server) GetSnapshot(ctx context.Context, m *tinepb.GetSnapshotRequest) (*tinepb.GetSnapshotResponse, error) {
+	n, err := callOf(ctx).snapshot(m.GetSnapshot(), VerbRead)
+	if err != nil {
+		return nil, err
+	}
+	info, err := n.Info()
+	if err != nil {
+		return nil, err
+	}
+	return &tinepb.GetSnapshotResponse{Snapshot: snapshotInfo(info)}, nil
+}
+
+// ListSnapshots describes a page of the snapshots that the caller may read. It costs
+// O(snapshots).
+func (s *Server) ListSnapshots(ctx context.Context, m *tinepb.ListSnapshotsRequest) (*tinepb.ListSnapshotsResponse, error) {
+	c := callOf(ctx)
+	limit := s.pageRows(m.GetLimit())
+	answer := new(tinepb.ListSnapshotsResponse)
+	for _, n := range s.store.Snapshots() {
+		if n.Name <= m.GetAfter() || !strings.HasPrefix(n.Name, m.GetPrefix()) || isSystem(n.Name) || !c.principal.May(VerbRead, snapshotMark+n.Name) {
+			continue
+		}
+		if len(answer.Snapshots) == limit {
+			answer.Next = answer.Snapshots[limit-1].GetName()
+			break
+		}
+		answer.Snapshots = append(answer.Snapshots, snapshotInfo(n))
+	}
+	return answer, nil
+}
+
+// RenameSnapshot gives a snapshot another name; see RenameFork.
+func (s *Server) RenameSnapshot(ctx context.Context, m *tinepb.RenameSnapshotRequest) (*tinepb.RenameSnapshotResponse, error) {
+	c := callOf(ctx)
+	if err := c.allow(snapshotMark+m.GetName(), VerbFork); err != nil {
+		return nil, err
+	}
+	n, err := c.snapshot(m.GetSnapshot(), VerbFork, VerbRead)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Rename(m.GetName(), writeOptions(m.GetNoSync())...); err != nil {
+		return nil, err
+	}
+	return &tinepb.RenameSnapshotResponse{Snapshot: &tinepb.Ref{Name: m.GetName(), Id: n.ID()}}, nil
+}
+
+// DropSnapshot takes a snapshot away.
+func (s *Server) DropSnapshot(ctx context.Context, m *tinepb.DropSnapshotRequest) (*tinepb.DropSnapshotResponse, error) {
+	c := callOf(ctx)
+	n, err := c.snapshot(m.GetSnapshot(), VerbFork)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Drop(writeOptions(m.GetNoSync())...); err != nil {
+		return nil, err
+	}
+	return &tinepb.DropSnapshotResponse{Id: n.ID()}, nil
+}

@@ -1,0 +1,32 @@
+package node
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// drain ends the service: no call begins any more, and those that run get some time to
+// end. A further signal ends the waiting.
+func (n *node) drain() {
+	n.condition.phase.Store(draining)
+	n.tell("STOPPING=1")
+	begun := time.Now()
+	load := n.server.Load()
+	n.log.Info("draining", "calls", load.InFlight, "connections", load.Connections, "timeout", n.c.DrainTimeout)
+	if err := n.stopServer(n.c.DrainTimeout); err != nil {
+		n.log.Warn("calls were broken off", "reason", err, "took", time.Since(begun))
+		return
+	}
+	n.log.Info("drained", "took", time.Since(begun))
+}
+
+func (n *node) stopServer(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return n.server.Shutdown(ctx)
+}

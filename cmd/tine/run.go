@@ -80,6 +80,7 @@ exit codes; "tine demo" shows the whole story on real files.`,
 		a.forkCommand(), a.snapshotCommand(),
 		a.importCommand(), a.exportCommand(),
 		a.checkCommand(), a.dumpCommand(), a.statsCommand(),
+		a.serveCommand(), a.tokenCommand(),
 		a.demoCommand(), a.demoWriterCommand(), a.versionCommand(),
 		exitCodesTopic(),
 	)
@@ -92,26 +93,34 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  takes("nothing", 0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			v := struct {
-				Version  string `json:"version"`
-				Revision string `json:"revision,omitempty"`
-				Go       string `json:"go"`
-			}{Version: "(devel)"}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				v.Go = info.GoVersion
-				if info.Main.Version != "" {
-					v.Version = info.Main.Version
-				}
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						v.Revision = s.Value
-					}
-				}
-			}
+			v := programVersion()
 			if a.json {
 				return a.printJSON(v)
 			}
 			return a.printf("tine %s %s %s\n", v.Version, v.Go, v.Revision)
 		},
 	}
+}
+
+// version is which program this is.
+type version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+}
+
+func programVersion() version {
+	v := version{Version: "(devel)"}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Go = info.GoVersion
+		if info.Main.Version != "" {
+			v.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
+			}
+		}
+	}
+	return v
 }

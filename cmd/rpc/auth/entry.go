@@ -23,38 +23,39 @@ type Entry struct {
 
 // Line gives the entry as it stands in the file.
 func (e *Entry) Line() string {
-	var b strings.Builder
-	b.WriteString(e.Name)
+	holder := `cert:"` + e.Certificate + `"`
 	if e.Hash != nil {
-		b.WriteString(" sha256:" + hex.EncodeToString(e.Hash[:]))
-	} else {
-		b.WriteString(` cert:"` + e.Certificate + `"`)
+		holder = "sha256:" + hex.EncodeToString(e.Hash[:])
 	}
+	return strings.TrimSuffix(e.Name+" "+holder+" "+e.Grants(), " ")
+}
+
+// Grants gives what the bearer may do, and its bounds, as they stand in the file.
+func (e *Entry) Grants() string {
+	var words []string
 	for i, patterns := range e.Scope.patterns {
 		if len(patterns) == 0 {
 			continue
 		}
-		b.WriteString(" " + listed[i].String() + "=")
+		names := make([]string, len(patterns))
 		for j, p := range patterns {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(string(p))
+			names[j] = string(p)
 		}
+		words = append(words, listed[i].String()+"="+strings.Join(names, ","))
 	}
 	if e.Scope.Admin {
-		b.WriteString(" admin")
+		words = append(words, "admin")
 	}
 	if e.CallsPerSecond > 0 {
-		b.WriteString(" rate=" + strconv.FormatFloat(e.CallsPerSecond, 'f', -1, 64))
+		words = append(words, "rate="+strconv.FormatFloat(e.CallsPerSecond, 'f', -1, 64))
 	}
 	if e.BytesPerSecond > 0 {
-		b.WriteString(" bytes=" + strconv.FormatInt(e.BytesPerSecond, 10))
+		words = append(words, "bytes="+strconv.FormatInt(e.BytesPerSecond, 10))
 	}
 	if !e.Expires.IsZero() {
-		b.WriteString(" expires=" + e.Expires.UTC().Format(time.RFC3339))
+		words = append(words, "expires="+e.Expires.UTC().Format(time.RFC3339))
 	}
-	return b.String()
+	return strings.Join(words, " ")
 }
 
 // set reads one field of a line, or of the command that makes one.

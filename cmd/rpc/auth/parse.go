@@ -63,7 +63,7 @@ func parseLine(line string) (*Entry, error) {
 		return nil, err
 	}
 	if len(words) < 2 {
-		return nil, fmt.Errorf("%q is followed by neither sha256: nor cert:", e.Name)
+		return nil, fmt.Errorf("behind %q stands neither sha256:… nor cert:…", e.Name)
 	}
 	if err := e.setHolder(words[1]); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (e *Entry) setHolder(word string) error {
 	}
 	digits, ok := strings.CutPrefix(word, "sha256:")
 	if !ok {
-		return fmt.Errorf("%q begins with neither sha256: nor cert:", word)
+		return fmt.Errorf("%q is neither sha256:… nor cert:…", word)
 	}
 	b, err := hex.DecodeString(digits)
 	if err != nil || len(b) != len(Hash{}) {

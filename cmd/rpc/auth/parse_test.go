@@ -93,11 +93,11 @@ func TestALineThatIsWrittenIsReadAsItWas(t *testing.T) {
 
 func TestWhatIsNotUnderstoodIsRefusedWithItsLine(t *testing.T) {
 	for _, c := range []struct{ name, line, text string }{
-		{"a name alone", "ci", "neither sha256: nor cert:"},
+		{"a name alone", "ci", "neither sha256:… nor cert:…"},
 		{"a name with an underscore", "c_i " + someHash, "characters other"},
 		{"a name in capitals", "CI " + someHash, "characters other"},
 		{"a name that is too long", strings.Repeat("a", 65) + " " + someHash, "1 to 64"},
-		{"a token in place of its hash", "ci tine_ci_abc", "neither sha256: nor cert:"},
+		{"a token in place of its hash", "ci tine_ci_abc", "neither sha256:… nor cert:…"},
 		{"a hash that is too short", "ci sha256:abcd", "64 hexadecimal digits"},
 		{"a token behind sha256:", "ci sha256:tine_ci_secret", "64 hexadecimal digits"},
 		{"a certificate without a name", "ci cert:", "names no certificate"},

@@ -25,14 +25,24 @@ type Hash [sha256.Size]byte
 // HashToken hashes a token as the file holds it.
 func HashToken(token string) Hash { return sha256.Sum256([]byte(token)) }
 
-// NewToken makes a token. It is kept nowhere.
-func NewToken(name string) (string, error) {
+// Issue makes a token, and the entry for it with fields as they stand in a file. The
+// token is kept nowhere.
+func Issue(name string, fields ...string) (token string, e Entry, err error) {
 	if err := checkName(name); err != nil {
-		return "", err
+		return "", Entry{}, err
+	}
+	e.Name = name
+	for _, f := range fields {
+		if err := e.set(f); err != nil {
+			return "", Entry{}, err
+		}
 	}
 	var secret [secretBytes]byte
 	_, _ = rand.Read(secret[:]) // it never fails: without randomness the process ends
-	return tokenPrefix + name + "_" + base64.RawURLEncoding.EncodeToString(secret[:]), nil
+	token = tokenPrefix + name + "_" + base64.RawURLEncoding.EncodeToString(secret[:])
+	hash := HashToken(token)
+	e.Hash = &hash
+	return token, e, nil
 }
 
 // nameIn gives the name in a token, "" if it is none.

@@ -1,7 +1,7 @@
 package auth
 
 import (
-	"context"
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,6 +174,16 @@ func (t *Tokens) ByCertificate(commonName string, now time.Time) (*Principal, er
 	return p.unlessExpired(now)
 }
 
+// Entries gives what is in force, by name.
+func (t *Tokens) Entries() []Entry {
+	var entries []Entry
+	for _, p := range t.table.Load().byName {
+		entries = append(entries, p.entry)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	return entries
+}
+
 // Status is what an operator wants to know of the file.
 type Status struct {
 	Entries, Expired int
@@ -190,21 +201,4 @@ func (t *Tokens) Status() Status {
 		}
 	}
 	return s
-}
-
-// Watch looks at the file now and then until ctx ends, and reports each time that it
-// was read again, with the error if it could not be loaded.
-func (t *Tokens) Watch(ctx context.Context, every time.Duration, report func(error)) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if changed, err := t.ReloadIfChanged(); changed {
-				report(err)
-			}
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,9 +15,9 @@ import (
 // issue makes a token and its line.
 func issue(t *testing.T, name, fields string) (token, line string) {
 	t.Helper()
-	token, err := NewToken(name)
+	token, e, err := Issue(name, strings.Fields(fields)...)
 	require.NoError(t, err)
-	return token, fmt.Sprintf("%s sha256:%x %s\n", name, HashToken(token), fields)
+	return token, e.Line() + "\n"
 }
 
 // put replaces a file as an operator should.
@@ -80,15 +79,17 @@ func TestOnlyATokenOfTheFileIsLetIn(t *testing.T) {
 func TestTokensAreNeverTheSame(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
-		token, err := NewToken("a")
+		token, _, err := Issue("a")
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(token), MaxTokenBytes)
 		require.Equal(t, "a", nameIn(token))
 		require.False(t, seen[token])
 		seen[token] = true
 	}
-	_, err := NewToken("A B")
-	require.Error(t, err)
+	_, _, err := Issue("A B")
+	require.ErrorContains(t, err, "characters other")
+	_, _, err = Issue("a", "reed=main")
+	require.ErrorContains(t, err, "not understood")
 }
 
 func TestAChangedFileIsInForceAndABrokenOneIsNot(t *testing.T) {

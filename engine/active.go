@@ -96,8 +96,10 @@ func (f *Fork) reader() (*viewer, error) {
 // restForks makes the forks idle that have neither a memtable nor a view. It holds the
 // lock for a slice at a time.
 func (s *Store) restForks() {
+	rest := s.pace()
 	for from := -1; from != 0; {
 		from = s.restSlice(from)
+		rest()
 	}
 }
 

@@ -27,6 +27,7 @@ type background struct {
 	failures int   // of any background work
 	lastErr  error // the last of them
 	idle     idleViews
+	timers   map[*time.Timer]struct{} // those of afterLocked that have not gone off
 	wg       sync.WaitGroup
 }
 
@@ -69,6 +70,7 @@ func (s *Store) startBackground() {
 	b := &s.back
 	b.cond = sync.NewCond(&b.mu)
 	b.idle.after = viewIdle
+	b.timers = map[*time.Timer]struct{}{}
 	b.memory = worker{name: "memory", at: schedule.MemoryTurn, do: s.tendMemory}
 	b.merge = worker{name: "merge", at: schedule.MergeTurn, do: s.tendTables}
 	if s.opts.Manual || s.opts.ReadOnly {
@@ -131,7 +133,7 @@ func (s *Store) endTurn(w *worker, took time.Duration, err error) {
 		w.failures, w.rested = 0, time.Now()
 		if w.untidy {
 			w.untidy = false
-			time.AfterFunc(maxRetryDelay, s.wake)
+			b.afterLocked(maxRetryDelay, func() { b.memory.pending, b.merge.pending = true, true })
 		}
 		if took > shortTurn {
 			b.pauseLocked(&w.rests, min(restFactor*took, maxRest))
@@ -150,12 +152,24 @@ func (s *Store) endTurn(w *worker, took time.Duration, err error) {
 // pauseLocked sets a flag for some time.
 func (b *background) pauseLocked(flag *bool, d time.Duration) {
 	*flag = true
-	time.AfterFunc(d, func() {
+	b.afterLocked(d, func() { *flag = false })
+}
+
+// afterLocked calls change, with the lock held, when some time has passed, unless the
+// store is closed before: a timer that nobody stops would keep all of it in memory.
+func (b *background) afterLocked(d time.Duration, change func()) {
+	if b.stopping {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(d, func() {
 		b.mu.Lock()
-		*flag = false
+		defer b.mu.Unlock()
+		delete(b.timers, t)
+		change()
 		b.cond.Broadcast()
-		b.mu.Unlock()
 	})
+	b.timers[t] = struct{}{}
 }
 
 // wake tells both workers that there may be something to do.
@@ -200,7 +214,7 @@ func (s *Store) stopped() error {
 
 // tendMemory is a turn of the memory worker.
 func (s *Store) tendMemory() error {
-	_, err := s.pass(s.back.memory.watch, func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.stopped)
+	_, err := s.pass(s.back.memory.watch, func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.paced())
 	if errors.Is(err, errStopping) {
 		return err
 	}
@@ -293,27 +307,14 @@ func (s *Store) tendTables() error {
 	}
 }
 
-// paced gives a stop function that leaves half of a core to the foreground: after
-// each slice of work it rests as long as the slice took, unless somebody waits
-// for the work to end.
+// paced gives a stop function that rests now and then, see pace.
 func (s *Store) paced() func() error {
-	const slice = 2 * time.Millisecond
-	begun := time.Now()
+	rest := s.pace()
 	return func() error {
 		if err := s.stopped(); err != nil {
 			return err
 		}
-		worked := time.Since(begun)
-		if worked < slice {
-			return nil
-		}
-		s.back.mu.Lock()
-		urgent := s.back.urgent > 0 || s.back.stopping
-		s.back.mu.Unlock()
-		if !urgent && !s.overBudget() {
-			time.Sleep(min(worked, 10*slice))
-		}
-		begun = time.Now()
+		rest()
 		return nil
 	}
 }
@@ -340,6 +341,10 @@ func (s *Store) stopBackground() {
 	if b.idle.timer != nil {
 		b.idle.timer.Stop()
 	}
+	for t := range b.timers {
+		t.Stop()
+	}
+	clear(b.timers)
 	b.cond.Broadcast()
 	b.mu.Unlock()
 	b.wg.Wait()

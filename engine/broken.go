@@ -26,8 +26,15 @@ import (
 
 // treeLock is the lock of the tree. A panic that passes through a section whose
 // Unlock is deferred leaves the lock free and the tree broken.
+//
+// Sections take microseconds. Who has to wait for one all the same is woken on the
+// processor of whoever gave the lock free, and if no other is idle, gets it when the
+// turn of that one ends, which is after 10 ms; meanwhile that one takes the lock again
+// and again. So those who have passed others stand back.
 type treeLock struct {
 	sync.Mutex
+	waiting  atomic.Int32 // how many wait
+	passed   int          // how often others were faster since one who waited got it; under the lock
 	broken   atomic.Pointer[breakdown]
 	onBroken func(error) // called under the lock, before anybody else gets it; nil: nothing
 }
@@ -46,11 +53,33 @@ func (b *breakdown) Unwrap() error {
 	return fmt.Errorf("%w: %v", ErrBroken, b.cause)
 }
 
+// mayPass is how often those who wait for the lock may be passed before others stand
+// back. Never would cost a change of goroutines for each of many short waits.
+const mayPass = 2
+
+// Lock begins a section.
+func (l *treeLock) Lock() {
+	if l.TryLock() {
+		if l.waiting.Load() > 0 {
+			l.passed++
+		}
+		return
+	}
+	l.waiting.Add(1)
+	l.Mutex.Lock()
+	l.waiting.Add(-1)
+	l.passed = 0
+}
+
 // Unlock ends a section. If it is deferred and a panic passes, the tree is broken.
 func (l *treeLock) Unlock() {
 	cause := recover()
 	if cause == nil {
+		standBack := l.passed > mayPass
 		l.Mutex.Unlock()
+		if standBack {
+			runtime.Gosched()
+		}
 		return
 	}
 	b, again := cause.(*breakdown)

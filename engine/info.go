@@ -42,8 +42,7 @@ type TableSizes struct {
 	FreedBytes      uint64 // of the files that go when it is dropped: those in which no other's tables lie
 }
 
-// Forks describes all forks, by name, as they are at one moment. It holds writers up
-// for about a microsecond a fork; see ListForks.
+// Forks describes all forks, by name. See ListForks.
 func (s *Store) Forks() []ForkInfo { return s.ListForks(ListOptions{}) }
 
 // ListOptions say which forks are listed.
@@ -56,14 +55,37 @@ type ListOptions struct {
 // ListForks describes a page of forks, by name. For each it costs O(its path + the
 // tables that are its own); finding the first costs O(log forks). Forks that are idle
 // stay so.
-func (s *Store) ListForks(o ListOptions) []ForkInfo {
+//
+// It looks at listedAtOnce forks at a time, each time as they are at one moment, so that
+// nobody waits for a long list. A fork that comes, goes or gets another name while the
+// list is made may be in it or not, but none is in it twice under one name.
+func (s *Store) ListForks(o ListOptions) (out []ForkInfo) {
+	for {
+		some := s.listSome(o)
+		out = append(out, some...)
+		if o.Limit > 0 {
+			if o.Limit -= len(some); o.Limit == 0 {
+				return out
+			}
+		}
+		if len(some) < listedAtOnce {
+			return out
+		}
+		o.After = some[len(some)-1].Name
+	}
+}
+
+// listedAtOnce is how many forks are described under one hold of the lock.
+const listedAtOnce = 64
+
+// listSome describes the first forks of a page.
+func (s *Store) listSome(o ListOptions) (out []ForkInfo) {
+	limit := listedAtOnce
+	if o.Limit > 0 {
+		limit = min(limit, o.Limit)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []ForkInfo
-	limit := o.Limit
-	if limit <= 0 {
-		limit = -1
-	}
 	for _, f := range s.mu.tree.ForksWithPrefix(o.Prefix, o.After, limit) {
 		out = append(out, s.forkInfoLocked(f))
 	}

@@ -238,6 +238,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 		WaitDurable: func(lsn ids.LSN) error { return s.log.Sync(lsn) },
 		OnFailure:   func(err error) { s.opts.Logger.Error("the manifest has failed", "error", err) },
 		Forks:       s.forksForManifest,
+		Pace:        s.pace,
 		SlackBytes:  min(manifestSlackBytes, s.opts.SegmentBytes/4),
 		Schedule:    s.opts.Schedule, RewriteBytes: s.opts.Schedule.RewriteBytes(),
 	})

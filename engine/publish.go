@@ -71,6 +71,7 @@ func (s *Store) forksForManifest(after ids.ForkID, limit int) ([]manifest.Fork, 
 // files that nothing needs any more. It does I/O and must not be called under
 // the lock.
 func (s *Store) reclaim() error {
+	rest := s.pace()
 	for slice := 1; ; slice++ {
 		released, more := s.releaseSlice()
 		if released { // a branch point may be gone: there may be something to merge
@@ -85,6 +86,7 @@ func (s *Store) reclaim() error {
 				return err
 			}
 		}
+		rest()
 	}
 }
 

@@ -330,7 +330,7 @@ func (s *Store) sweepViews() {
 	if len(all) > 0 {
 		s.opts.Schedule.Reach(schedule.SweepPicked)
 	}
-	for len(all) > 0 {
+	for rest := s.pace(); len(all) > 0; rest() {
 		n := min(len(all), sweepSlice)
 		s.forgetSome(all[:n], idle)
 		all = all[n:]

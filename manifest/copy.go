@@ -52,26 +52,26 @@ var (
 
 // copyState writes counters and objects into f, in slices, each kind by rising
 // id. Between slices transactions go on; an object that comes or goes meanwhile
-// may be in the copy or not, and a vector may have grown. It stops when the log is
-// poisoned or closed.
-func (l *Log) copyState(f *file, forks forkSource) error {
+// may be in the copy or not, and a vector may have grown. rest is called after each
+// slice. It stops when the log is poisoned or closed.
+func (l *Log) copyState(f *file, forks forkSource, rest func()) error {
 	l.mu.Lock()
 	counters := appendCounters(nil, l.mu.state.Counters)
 	l.mu.Unlock()
 	f.add(frameSlice, counters)
-	if err := copyObjects(l, f, tableRecords); err != nil {
+	if err := copyObjects(l, f, tableRecords, rest); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, nodeRecords); err != nil {
+	if err := copyObjects(l, f, nodeRecords, rest); err != nil {
 		return err
 	}
-	if err := l.copyForks(f, forks); err != nil {
+	if err := l.copyForks(f, forks, rest); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, snapshotRecords); err != nil {
+	if err := copyObjects(l, f, snapshotRecords, rest); err != nil {
 		return err
 	}
-	if err := copyObjects(l, f, vectorRecords); err != nil {
+	if err := copyObjects(l, f, vectorRecords, rest); err != nil {
 		return err
 	}
 	return f.flush()
@@ -86,7 +86,7 @@ const forksAtOnce = 512
 // copyForks writes the forks, by rising id. Those that come meanwhile are in
 // transactions that the rewrite repeats; their ids are not below NextID as it is now, so
 // that is where it ends, and nobody who makes forks fast can keep it from ending.
-func (l *Log) copyForks(f *file, source forkSource) error {
+func (l *Log) copyForks(f *file, source forkSource, rest func()) error {
 	l.mu.Lock()
 	end := ids.ForkID(l.mu.state.NextID)
 	l.mu.Unlock()
@@ -119,6 +119,7 @@ func (l *Log) copyForks(f *file, source forkSource) error {
 				return err
 			}
 		}
+		rest()
 	}
 	if len(payload) > 0 {
 		f.add(frameSlice, payload)
@@ -140,7 +141,7 @@ func (l *Log) healthy() error {
 }
 
 // copyObjects writes the objects of one kind.
-func copyObjects[K comparable, V any](l *Log, f *file, kind records[K, V]) error {
+func copyObjects[K comparable, V any](l *Log, f *file, kind records[K, V], rest func()) error {
 	keys, err := gather(l, kind)
 	if err != nil {
 		return err
@@ -159,6 +160,7 @@ func copyObjects[K comparable, V any](l *Log, f *file, kind records[K, V]) error
 				return err
 			}
 		}
+		rest()
 	}
 	return nil
 }

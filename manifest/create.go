@@ -52,7 +52,7 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 // fill makes f a manifest that CURRENT can be pointed at: the state, the end of
 // the base, synced and staged.
 func (l *Log) fill(f *file) error {
-	if err := l.copyState(f, l.ownForks); err != nil {
+	if err := l.copyState(f, l.ownForks, func() {}); err != nil {
 		return err
 	}
 	if err := l.finishBase(f); err != nil {

@@ -42,6 +42,10 @@ type Options struct {
 	// those of a rewrite. Called without any lock held; the first error ends the rewrite.
 	// Nil if the log is to keep them.
 	Forks func(after ids.ForkID, limit int) ([]Fork, error)
+	// Pace is called at the beginning of each rewrite, and what it gives after each slice,
+	// without any lock held: it may sleep, so that others come to run. Nil if a rewrite
+	// is to take no rest.
+	Pace func() (rest func())
 	// RewriteBytes is how many bytes of transactions behind the base make
 	// NeedsRewrite ask for a rewrite; 0 means 4 MiB or the length of the base,
 	// whichever is more.

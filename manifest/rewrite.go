@@ -56,7 +56,11 @@ func (l *Log) Rewrite() error {
 	if forks == nil {
 		forks = l.ownForks
 	}
-	err = l.copyState(f, forks)
+	rest := func() {}
+	if l.opts.Pace != nil {
+		rest = l.opts.Pace()
+	}
+	err = l.copyState(f, forks, rest)
 	if err == nil {
 		l.opts.Schedule.Reach(schedule.RewriteCopied)
 		err = l.catchUp(f)

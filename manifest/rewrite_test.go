@@ -180,6 +180,36 @@ func TestRewriteOfManyObjectsIsSliced(t *testing.T) {
 // TestRewriteCopiesVectorsWhileTheyChange adds, drops, and adds less than was dropped
 // between slices, to vectors that were copied already, that are to be, and that were
 // not there.
+// TestRewriteRestsBetweenSlices: with no lock held, or the log could not be asked.
+func TestRewriteRestsBetweenSlices(t *testing.T) {
+	const nodes, forks = 20_000, 10 * forksAtOnce
+	state := NewState()
+	state.Counters = Counters{NextID: nodes + forks + 1, NextLSN: 1}
+	for i := range nodes {
+		state.Nodes[ids.NodeID(i+1)] = Node{ID: ids.NodeID(i + 1)}
+	}
+	for i := range forks {
+		id := nodes + i + 1
+		state.Forks.Put(Fork{ID: ids.ForkID(id), Name: fmt.Sprint(id), Memtable: ids.NodeID(id)})
+	}
+	var log *Log
+	begun, rests := 0, 0
+	pace := func() func() {
+		begun++
+		return func() {
+			rests++
+			log.Last()
+		}
+	}
+	log, err := Create(newDisk(t), testDir, state, Options{NextFile: fileNumbers(1), Pace: pace})
+	require.NoError(t, err)
+	require.Zero(t, begun, "nobody else waits while a log is made")
+	require.NoError(t, log.Rewrite())
+	require.Equal(t, 1, begun)
+	require.GreaterOrEqual(t, rests, nodes*putNodeBytes/sliceBytes+forks/forksAtOnce)
+	require.NoError(t, log.Close())
+}
+
 func TestRewriteCopiesVectorsWhileTheyChange(t *testing.T) {
 	const vectors, rows = 10_000, 1000
 	disk, state := newDisk(t), NewState()

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/vfs/crashfs"
+)
+
+// Whoever uses the lock again and again lets those run who wait for it: here with one
+// processor, where they would otherwise have to wait for the end of its turn.
+func TestWhoPassesOthersAtTheLockStandsBack(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 20 {
+		var l treeLock
+		done := make(chan int, 1)
+		sections := 0 // under the lock
+		l.Lock()
+		go func() {
+			l.Lock()
+			defer l.Unlock()
+			done <- sections
+		}()
+		for l.waiting.Load() == 0 {
+			runtime.Gosched()
+		}
+		l.Unlock()
+		for range 1000 {
+			l.Lock()
+			sections++
+			l.Unlock()
+		}
+		require.LessOrEqual(t, <-done, 2*mayPass+2)
+	}
+}
+
+func TestForksAreListedInSlices(t *testing.T) {
+	s, err := Open("/db", &Options{FS: crashfs.New(), Manual: true})
+	require.NoError(t, err)
+	defer s.Close()
+	main, err := s.Fork(MainFork)
+	require.NoError(t, err)
+	var names []string
+	for i := range 3*listedAtOnce - 1 { // and main
+		names = append(names, fmt.Sprintf("a-%04d", i))
+	}
+	_, err = main.ForkMany(names, NoSync)
+	require.NoError(t, err)
+	require.Len(t, s.listSome(ListOptions{}), listedAtOnce)
+	require.Len(t, s.listSome(ListOptions{Limit: 2}), 2)
+	listed := func(o ListOptions) (out []string) {
+		for _, info := range s.ListForks(o) {
+			out = append(out, info.Name)
+		}
+		return out
+	}
+	require.Equal(t, append(names, MainFork), listed(ListOptions{}), "the last slice is full")
+	require.Equal(t, names, listed(ListOptions{Prefix: "a-"}))
+	require.Equal(t, names[:listedAtOnce+1], listed(ListOptions{Limit: listedAtOnce + 1}))
+	require.Equal(t, names[:listedAtOnce], listed(ListOptions{Limit: listedAtOnce}))
+}
+
+// The memory of a store goes with its last user, whatever it had meant to do later.
+func TestAClosedStoreIsKeptByNoTimer(t *testing.T) {
+	closed := func() weak.Pointer[Store] {
+		s, err := Open("/db", &Options{FS: crashfs.New()})
+		require.NoError(t, err)
+		b := &s.back
+		b.mu.Lock()
+		b.pauseLocked(&b.memory.rests, time.Hour)
+		b.afterLocked(time.Hour, func() { b.memory.pending = true })
+		b.mu.Unlock()
+		require.NoError(t, s.Close())
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		require.Empty(t, b.timers)
+		b.afterLocked(time.Hour, func() { b.memory.pending = true }) // who comes late
+		return weak.Make(s)
+	}()
+	for begun := time.Now(); closed.Value() != nil; runtime.GC() {
+		require.Less(t, time.Since(begun), 20*time.Second, "the store is still in memory")
+	}
+}

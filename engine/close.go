@@ -23,6 +23,8 @@ func (s *Store) Close() error {
 	s.opts.Schedule.Reach(schedule.CloseBegun)
 	s.stopBackground()
 	s.mu.unclaimed.Broadcast()
+	s.backups.Lock() // a Backup gives up and ends
+	defer s.backups.Unlock()
 	s.jobs.Lock() // a Flush or Compact in another goroutine gives up and ends
 	defer s.jobs.Unlock()
 	s.opts.Schedule.Reach(schedule.CloseStopped)

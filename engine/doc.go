@@ -30,7 +30,7 @@
 // its own nodes, then the flats it shares with other forks, from newest to oldest;
 // the first occurrence of the key decides (view.go, flat.go, read.go, iter.go).
 //
-// Lock order: Store.jobs, Store.reserveMu, Store.mu, then viewer.mu; background.mu,
+// Lock order: Store.backups, Store.jobs, Store.reserveMu, Store.mu, then viewer.mu; background.mu,
 // and the locks inside log, manifest, caches and memtables, are leaves. Nothing
 // does I/O under Store.mu. The two background goroutines are started by Open and
 // waited for by Close; so is a third that lives while it publishes forks (owed.go).
@@ -39,6 +39,7 @@
 // read.go, iter.go, bare.go, publish.go, owed.go, flush.go, deleterange.go, resolve.go, dead.go, deadtables.go,
 // compact.go, merge.go, relocate.go, background.go, pace.go, logbound.go, throttle.go, settle.go, open.go, recover.go, lost.go, orphan.go, close.go, dirsync.go, blame.go, check.go,
 // checkrun.go, checkfiles.go, checkalone.go, checkreach.go, checkdeep.go, checkcontent.go,
-// checkplain.go, repair.go, verify.go, info.go, stats.go, timings.go, latency.go,
+// checkplain.go, repair.go, verify.go,
+// backup.go, backuppin.go, backuplog.go, backupsink.go, backupdir.go, info.go, stats.go, timings.go, latency.go,
 // meter.go, options.go, limits.go, errors.go.
 package engine

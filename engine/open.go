@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/manifest"
 	"github.com/tinedb/tine/sstable"
 	"github.com/tinedb/tine/wal"
@@ -47,6 +49,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	s.mu.flats = map[*forktree.Node]*flat{}
 	s.mu.claims = map[*forktree.Claim]struct{}{}
 	s.mu.letBe = map[ids.NodeID]error{}
+	s.mu.pins = map[*backup]manifest.Position{}
 	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)
 	s.mu.onBroken = s.stopPublishing
 	if err := s.open(); err != nil {
@@ -69,7 +72,7 @@ func (s *Store) open() error {
 		return err
 	}
 	if fresh {
-		if err := s.makeDir(); err != nil {
+		if err := makeDir(s.fs.FS, s.dir); err != nil { // a refusal there says nothing about the store's names
 			return err
 		}
 	}
@@ -106,6 +109,9 @@ func (s *Store) inspect() (fresh bool, err error) {
 	case err != nil:
 		return false, err
 	}
+	if slices.Contains(names, unfinishedName) {
+		return false, fmt.Errorf("%w: it holds a backup that was not finished, see the file %s in it", ErrNotStore, unfinishedName)
+	}
 	foreign, logs := "", false
 	for _, name := range names {
 		kind, _ := ids.ParseFileName(name)
@@ -131,17 +137,16 @@ func (s *Store) inspect() (fresh bool, err error) {
 	return true, nil
 }
 
-// makeDir makes the store's directory and missing ones above it, durably. What is
-// there may have been made a moment ago by a process that died before its sync, so
-// the whole way up is synced, but for what this process may not look into.
-func (s *Store) makeDir() error {
-	dir := path.Clean(s.dir)
-	if err := s.fs.MkdirAll(dir); err != nil {
+// makeDir makes a directory and missing ones above it, durably. What is there may
+// have been made a moment ago by a process that died before its sync, so the whole
+// way up is synced, but for what this process may not look into.
+func makeDir(fsys vfs.FS, dir string) error {
+	dir = path.Clean(dir)
+	if err := fsys.MkdirAll(dir); err != nil {
 		return err
 	}
 	for at := dir; at != path.Dir(at); at = path.Dir(at) {
-		// Not by way of dirSyncFS: a refusal here says nothing about the store's names.
-		err := s.fs.FS.SyncDir(path.Dir(at))
+		err := fsys.SyncDir(path.Dir(at))
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 			continue
 		}

@@ -126,6 +126,7 @@ func (s *Store) unlinkZombies() error {
 	durable := s.man.Durable()
 	var ready []zombie
 	s.mu.Lock()
+	durable = s.pinnedLocked(durable)
 	rest := s.mu.zombies[:0]
 	for _, z := range s.mu.zombies {
 		if z.at <= durable {
@@ -205,7 +206,7 @@ func (s *Store) publishTrim() (low ids.LSN, at manifest.Position, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	low = s.mu.tree.LowLSN(s.mu.newest+1, s.mu.rest)
-	if !s.log.Trimmable(low) {
+	if s.mu.logPins > 0 || !s.log.Trimmable(low) {
 		return 0, 0, false
 	}
 	at = s.man.Last()

@@ -100,7 +100,7 @@ func (s *Store) Flush() (err error) {
 
 // Compact merges until there is nothing left to merge, at full speed, and then
 // reclaims: at return the table files on disk are exactly those that forks and
-// snapshots need, and those that open iterators hold. What is in memory stays
+// snapshots need, and those that open iterators and backups hold. What is in memory stays
 // there.
 func (s *Store) Compact() (err error) {
 	defer s.contain(&err)

@@ -51,8 +51,10 @@ type Store struct {
 		views       map[*view]struct{}       // all that pin something
 		flats       map[*forktree.Node]*flat // the latest of each node, while in use
 		claims      map[*forktree.Claim]struct{}
-		letBe       map[ids.NodeID]error // nodes that jobs keep away from, see shielded
-		unclaimed   *sync.Cond           // on mu; broadcast when claims are given back
+		letBe       map[ids.NodeID]error          // nodes that jobs keep away from, see shielded
+		unclaimed   *sync.Cond                    // on mu; broadcast when claims are given back
+		pins        map[*backup]manifest.Position // files that later transactions drop stay, see backuppin.go
+		logPins     int                           // the log is not trimmed
 	}
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved
@@ -63,8 +65,9 @@ type Store struct {
 	reserveMu   sync.Mutex    // one reservation of numbers at a time
 	reserving   reservation   // under reserveMu
 
-	closing sync.Mutex // held by Close
-	jobs    sync.Mutex // held by Flush, Compact and the like in the caller's goroutine
+	closing sync.Mutex   // held by Close
+	jobs    sync.Mutex   // held by Flush, Compact and the like in the caller's goroutine
+	backups sync.RWMutex // held for reading by Backup, for writing by Close
 	back    background
 	counter counters
 	clock   clocks

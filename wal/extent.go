@@ -26,3 +26,15 @@ func (l *Log) Segments() int {
 	defer l.mu.Unlock()
 	return len(l.sealed) + 1
 }
+
+// Numbers gives the segments that hold the log, oldest first, spares not counted. Their
+// headers are written.
+func (l *Log) Numbers() []ids.FileNum {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]ids.FileNum, 0, len(l.sealed)+1)
+	for i := range l.sealed {
+		out = append(out, l.sealed[i].Number)
+	}
+	return append(out, l.cur.number)
+}

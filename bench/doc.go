@@ -2,9 +2,10 @@
 // compares with never reaches people who embed the engine.
 //
 //	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE]
+//	go run . report -in FILE [-in FILE ...] [-out FILE]
 //
-// The suites are fork, depth, delete, space, scale, write, read, scan, ycsb, recover, tail, and all. Each figure is one
-// line,
+// The suites are fork, depth, delete, space, scale, write, read, scan, ycsb, recover,
+// tail, and all. Each figure is one line,
 //
 //	figure<TAB>name<TAB>value<TAB>unit
 //
@@ -12,17 +13,21 @@
 // interleaved over the cases of a suite, so that a machine whose speed drifts
 // shifts all cases alike. Ratios named …/vs-depth0 and …/vs-clean compare the cost of
 // a case with the shallow one, or the one where nothing was deleted, in the same
-// round. Ratios named …/vs-pebble say how many times cheaper a case is here than with
-// Pebble: above 1 is ahead. A run checks the answers it reads, by hash where two
-// stores are compared, and exits non-zero if one is wrong.
+// round. Ratios named …/vs-pebble say how many times cheaper, or faster, a case is here
+// than with Pebble: above 1 is ahead. A run checks the answers it reads, by hash where
+// two stores are compared, and exits non-zero if one is wrong. Lines that begin with #
+// say what was measured where, and with which settings of each store. From the files of
+// several runs report makes a page with plots and tables.
 //
-// A case that is run on both stores is written once, against the interface peer, and
-// the stores take turns: one is closed while the other runs (contest.go).
+// A case that is run on several stores is written once, against the interface peer, and
+// the stores take turns: one is closed while another runs (contest.go).
 //
 // Read the files in this order: main.go, profiles.go, figures.go, rows.go, clock.go;
 // fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
 // chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
 // watch.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
-// processio.go, processcpu.go, latency.go; write.go, newrows.go; read.go, scan.go; ycsb.go, ycsbfork.go, zipf.go; recover.go; tail.go; space.go, spacekeepers.go, versions.go; delete.go, deletekeys.go,
-// deleterange.go, queue.go, coldflush.go, deadrows.go, manyholders.go.
+// processio.go, processcpu.go, latency.go; space.go, spacekeepers.go, versions.go;
+// delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
+// manyholders.go; newrows.go, write.go, read.go, scan.go, zipf.go, ycsb.go, ycsbfork.go,
+// recover.go, tail.go; report.go, reportplot.go.
 package main

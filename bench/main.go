@@ -54,7 +54,10 @@ func main() {
 
 func run(args []string) (err error) {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE]; suites: fork depth delete space scale all")
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE], or go run . report -in FILE [-out FILE]; suites: %v", suiteNames())
+	}
+	if args[0] == "report" {
+		return runReport(args[1:])
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "end within a minute, on smaller data of the same shape")
@@ -80,7 +83,6 @@ func run(args []string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(base)
-	fmt.Printf("# %s %s/%s, %d cores, rounds %d, quick %v\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *rounds, *quick)
 
 	stop, err := startProfiles(*cpu, *mutex)
 	if err != nil {
@@ -89,6 +91,8 @@ func run(args []string) (err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 
 	out := &figures{}
+	out.note("run/"+args[0], fmt.Sprintf("%s, %s %s/%s, %d cores, rounds %d, quick %v",
+		args[0], runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *rounds, *quick))
 	known := false
 	for _, s := range suites {
 		if args[0] != s.name && args[0] != "all" {

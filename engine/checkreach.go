@@ -68,7 +68,7 @@ func reachOfTree(t *forktree.Tree) *reach {
 func reachOfState(state *manifest.State) *reach {
 	r := &reach{}
 	for _, n := range state.Nodes {
-		r.nodes = append(r.nodes, reachNode{n.ID, n.Older, n.Tables})
+		r.nodes = append(r.nodes, reachNode{n.ID, n.Older, slices.Collect(state.Run(&n))})
 	}
 	for f := range state.Forks.All() {
 		r.entries = append(r.entries, reachEntry{f.Name, f.Top})

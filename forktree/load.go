@@ -36,7 +36,15 @@ type Memtable struct {
 // The tree takes state's forks over, and changes them from then on. Everything in it but
 // the forks counts as unknown to the manifest; Recovered gives all.
 func Load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.NodeID]Memtable) (*Tree, error) {
-	l := loader{t: New(), state: state, frozen: frozen, mems: mems, runs: map[ids.NodeID]*Run{}, tables: map[ids.TableID]*Table{}}
+	return load(state, frozen, mems, defaultCuts)
+}
+
+func load(state *manifest.State, frozen map[ids.NodeID]Frozen, mems map[ids.NodeID]Memtable, cuts cuts) (*Tree, error) {
+	l := loader{t: New(), state: state, frozen: frozen, mems: mems, tables: map[ids.TableID]*Table{}, chunks: map[ids.ChunkID]*chunk{}}
+	l.t.cuts = cuts
+	for id := range state.Chunks {
+		l.t.lastChunk = max(l.t.lastChunk, id) // also of those that nothing reaches
+	}
 	if err := l.loadForks(); err != nil {
 		return nil, err
 	}
@@ -88,8 +96,8 @@ type loader struct {
 	state  *manifest.State
 	frozen map[ids.NodeID]Frozen
 	mems   map[ids.NodeID]Memtable
-	runs   map[ids.NodeID]*Run
 	tables map[ids.TableID]*Table
+	chunks map[ids.ChunkID]*chunk
 }
 
 // loadForks takes the state's forks over, and builds their paths.
@@ -210,27 +218,82 @@ func (l *loader) build(id ids.NodeID) (n *Node, older ids.NodeID, err error) {
 	return n, fz.Older, nil
 }
 
+// run gives a node's run in the form that its record has. A chunk is looked at once,
+// however many runs have it.
 func (l *loader) run(r manifest.Node) (*Run, error) {
-	run := &Run{Tables: make([]*Table, len(r.Tables))}
-	for i, id := range r.Tables {
+	if len(r.Chunks) == 0 {
+		tables, err := l.list(r.Tables)
+		if err != nil {
+			return nil, fmt.Errorf("node %d: %w", r.ID, err)
+		}
+		return &Run{Tables: tables}, nil
+	}
+	run := &Run{chunks: make([]*chunk, len(r.Chunks))}
+	for i, id := range r.Chunks {
+		c, err := l.chunk(id)
+		if err != nil {
+			return nil, fmt.Errorf("node %d: %w", r.ID, err)
+		}
+		if i > 0 {
+			if err := inOrder(run.chunks[i-1].last(), c.tables[0]); err != nil {
+				return nil, fmt.Errorf("node %d: %w", r.ID, err)
+			}
+		}
+		run.chunks[i] = c
+		run.Tables = append(run.Tables, c.tables...)
+	}
+	return run, nil
+}
+
+func (l *loader) chunk(id ids.ChunkID) (*chunk, error) {
+	if c := l.chunks[id]; c != nil {
+		return c, nil
+	}
+	names, ok := l.state.Chunks[id]
+	if !ok {
+		return nil, fmt.Errorf("names chunk %d, which the manifest does not know", id)
+	}
+	tables, err := l.list(names)
+	if err != nil {
+		return nil, fmt.Errorf("chunk %d: %w", id, err)
+	}
+	if len(tables) == 0 {
+		return nil, fmt.Errorf("chunk %d is empty", id)
+	}
+	l.chunks[id] = l.t.newChunk(id, tables)
+	return l.chunks[id], nil
+}
+
+func (l *loader) list(names []ids.TableID) ([]*Table, error) {
+	tables := make([]*Table, len(names))
+	for i, id := range names {
 		tb := l.tables[id]
 		if tb == nil {
 			m, ok := l.state.Tables[id]
 			if !ok {
-				return nil, fmt.Errorf("node %d names table %d, which the manifest does not know", r.ID, id)
+				return nil, fmt.Errorf("names table %d, which the manifest does not know", id)
 			}
 			if err := validBounds(&m); err != nil {
-				return nil, fmt.Errorf("node %d: %w", r.ID, err)
+				return nil, err
 			}
 			tb = l.t.addTable(m)
 			l.tables[id] = tb
 		}
-		if i > 0 && bytes.Compare(run.Tables[i-1].Meta.Largest, tb.Meta.Smallest) >= 0 {
-			return nil, fmt.Errorf("node %d: tables %d and %d overlap", r.ID, run.Tables[i-1].Meta.ID, id)
+		if i > 0 {
+			if err := inOrder(tables[i-1], tb); err != nil {
+				return nil, err
+			}
 		}
-		run.Tables[i] = tb
+		tables[i] = tb
 	}
-	return run, nil
+	return tables, nil
+}
+
+func inOrder(a, b *Table) error {
+	if bytes.Compare(a.Meta.Largest, b.Meta.Smallest) >= 0 {
+		return fmt.Errorf("tables %d and %d overlap", a.Meta.ID, b.Meta.ID)
+	}
+	return nil
 }
 
 func validBounds(m *sstable.Meta) error {

@@ -72,6 +72,7 @@ func (m moment) clone() moment {
 
 // disk is everything that a crash leaves, and how much of it a crash may take.
 type disk struct {
+	cuts   cuts // of the trees that are read from it
 	log    []record
 	synced ids.LSN // records above may be lost, the newest first
 
@@ -94,6 +95,7 @@ func cloneState(s *manifest.State) *manifest.State {
 	return &manifest.State{
 		Counters: s.Counters, Forks: s.Forks.Clone(), Snapshots: maps.Clone(s.Snapshots),
 		Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables), Marks: maps.Clone(s.Marks),
+		Chunks: maps.Clone(s.Chunks),
 	}
 }
 
@@ -171,7 +173,7 @@ func (d *disk) replay(state *manifest.State, last ids.LSN, off string) (*Tree, e
 			r.apply(state, off)
 		}
 	}
-	return Load(state, frozen, mems)
+	return load(state, frozen, mems, d.cuts)
 }
 
 func (r *record) apply(state *manifest.State, off string) {

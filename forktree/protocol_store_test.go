@@ -70,6 +70,10 @@ func newProtocolStore(seed int64, off string) *protocolStore {
 		now:  moment{forks: map[ids.ForkID]held{}, snaps: map[ids.SnapshotID]held{}},
 		past: map[ids.LSN]moment{}, seen: map[string]int{},
 	}
+	if s.tree.cuts = defaultCuts; seed%4 >= 2 {
+		s.tree.cuts = cuts{whole: 1, mean: 2, max: 2} // runs here have few tables
+	}
+	s.disk.cuts = s.tree.cuts
 	f := &Fork{ID: ids.ForkID(s.id()), Name: "main", MemtableID: ids.NodeID(s.id())}
 	if s.maxForks = manyForks; s.deep {
 		s.maxForks = fewForks

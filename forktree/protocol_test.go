@@ -53,6 +53,7 @@ func TestProtocol(t *testing.T) {
 		"sparse file", "relocation", "relocation in several steps", "relocation of what nobody needs any more",
 		"relocation under a view", "relocation under a replacement", "relocation under marks",
 		"path told again", "path left alone",
+		"runs in chunks", "chunk shared by runs",
 	} {
 		require.Positive(t, total[what], "never happened: %s", what)
 	}
@@ -211,6 +212,7 @@ func (s *protocolStore) check() error {
 	for _, j := range s.jobs {
 		claims = append(claims, j.claims...)
 	}
+	s.sawChunks()
 	pins := map[*Run]int{}
 	for _, p := range s.pins {
 		for _, l := range p.layers {
@@ -381,7 +383,24 @@ func (s *protocolStore) rest() error {
 		return fmt.Errorf("at rest: %d nodes, %d reached; %d tables in the manifest, %d reached; files %v, reached %v",
 			s.tree.NodeCount(), len(reached), len(s.base.Tables), len(tables), s.files, files)
 	}
+	chunks := 0
+	for _, list := range s.tree.chunks {
+		chunks += len(list)
+	}
+	if len(s.base.Chunks) != chunks {
+		return fmt.Errorf("at rest: %d chunks in the manifest, %d in the tree", len(s.base.Chunks), chunks)
+	}
 	return s.marksAtRest()
+}
+
+func (s *protocolStore) sawChunks() {
+	for _, list := range s.tree.chunks {
+		for _, c := range list {
+			if s.saw("runs in chunks"); c.alive > 1 {
+				s.saw("chunk shared by runs")
+			}
+		}
+	}
 }
 
 // marksAtRest tells whether there is a vector that says nothing.

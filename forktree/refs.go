@@ -57,7 +57,7 @@ func (t *Tree) Release(max int) (more bool) {
 		}
 		n.marks = nil
 		if n.Run != nil {
-			t.letGo(n.Run)
+			t.letGo(n.Run, nil)
 			n.Run = nil
 		}
 		older := n.Older

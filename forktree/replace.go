@@ -26,9 +26,9 @@ type Replacement struct {
 	claim    *Claim
 	run      *Run
 	consumed []*Table
-	consumes map[*Table]struct{} // the same
-	remap    *sstable.Remap      // nil: nothing is consumed
-	made     map[ids.TableID]*Table
+	consumes map[*Table]struct{}    // the same
+	remap    *sstable.Remap         // nil: nothing is consumed
+	made     map[ids.TableID]*Table // those of run that are new
 
 	todo   []*Marks      // may have to be carried over; taken from the end
 	staged []stagedMarks // in both forms
@@ -63,15 +63,15 @@ func (t *Tree) Replace(c *Claim, run *Run, consumed []*Table, remap *sstable.Rem
 	invariant.Check(len(consumed) == 0 || remap != nil, "node %d: %d tables are consumed and nobody knows where their rows are", c.Swap.ID, len(consumed))
 	r := &Replacement{
 		claim: c, run: run, consumed: consumed, consumes: make(map[*Table]struct{}, len(consumed)),
-		remap: remap, made: make(map[ids.TableID]*Table, len(run.Tables)),
+		remap: remap, made: map[ids.TableID]*Table{},
+	}
+	for tb := range run.fresh() {
+		r.made[tb.Meta.ID] = tb
 	}
 	t.hatch(run)
 	t.replacements[r] = struct{}{}
-	for _, tb := range run.Tables {
-		r.made[tb.Meta.ID] = tb
-	}
 	for _, tb := range consumed {
-		invariant.Check(r.made[tb.Meta.ID] == nil, "table %d is consumed and kept", tb.Meta.ID)
+		invariant.Check(run.Find(tb.Meta.Smallest) != tb, "table %d is consumed and kept", tb.Meta.ID)
 		r.consumes[tb] = struct{}{}
 		tb.replacing = append(tb.replacing, r)
 		r.todo = append(r.todo, tb.holders...)
@@ -126,7 +126,7 @@ func (t *Tree) Install(r *Replacement, found []TableMarks) {
 		t.dropMarks(n, tb)
 	}
 	t.hold(r.run)
-	t.letGo(n.Run)
+	t.letGo(n.Run, r.run)
 	n.Run = r.run
 	t.Unpin(r.run)
 	var inherited []*Marks

@@ -9,12 +9,16 @@ import (
 
 // Run is an immutable list of tables, sorted by key and disjoint. Nodes hold it;
 // views and jobs pin it, so that its files outlive a swap that replaces it.
+//
+// Tables is the list as readers use it. What holds, counts and logs the tables of a
+// long run are its chunks, which it shares with the runs that it came from: see chunk.
 type Run struct {
 	Tables []*Table
 
-	holders int32 // nodes whose form it is
-	pins    int32 // views and jobs
-	gone    bool  // both fell to zero once
+	chunks  []*chunk // the same list; nil if it is short, then the run itself counts
+	holders int32    // nodes whose form it is
+	pins    int32    // views and jobs
+	gone    bool     // both fell to zero once
 
 	bytes uint64 // see size; 0 until somebody asks
 }
@@ -32,8 +36,8 @@ type Table struct {
 	holders   []*Marks       // of all nodes that mark rows of it, in no order
 	replacing []*Replacement // those that will consume it on some path
 
-	held   int32 // runs held by at least one node: while > 0 the manifest names it
-	alive  int32 // runs held or pinned: while > 0 its file stays
+	held   int32 // chunks, and runs without chunks, that nodes hold: while > 0 the manifest names it
+	alive  int32 // chunks, and runs without chunks, that are held or pinned: while > 0 its file stays
 	file   *file
 	nth    int // in file.tables
 	logged bool
@@ -43,7 +47,13 @@ type Table struct {
 
 // Shares tells whether another node than the run's has the table, in this run or in
 // another.
-func (r *Run) Shares(tb *Table) bool { return r.holders > 1 || tb.held > 1 }
+func (r *Run) Shares(tb *Table) bool {
+	if r.holders > 1 || tb.held > 1 {
+		return true
+	}
+	c := r.chunkOf(tb)
+	return c != nil && c.held > 1
+}
 
 // Bytes is the size of the run's tables on disk.
 func (r *Run) Bytes() uint64 {
@@ -105,21 +115,33 @@ func (t *Tree) NewTables(metas []sstable.Meta) []*Table {
 }
 
 // RunOf makes a run of tables, of which some may be part of other runs. It asserts
-// that they are sorted and disjoint (invariant 2).
+// that they are sorted and disjoint (invariant 2). It must be held or become a
+// replacement's in the same critical section. Of a long run it looks at the tables
+// that are not in a chunk which is there already, and at the chunks.
 func (t *Tree) RunOf(tables []*Table) *Run {
 	r := &Run{Tables: tables}
-	r.check()
+	if len(tables) <= t.cuts.whole {
+		checkTables(tables)
+		return r
+	}
+	t.cut(r)
+	for i := 1; i < len(r.chunks); i++ {
+		checkOrder(r.chunks[i-1].last(), r.chunks[i].tables[0])
+	}
 	return r
 }
 
-func (r *Run) check() {
-	for i, t := range r.Tables {
+func checkTables(tables []*Table) {
+	for i, t := range tables {
 		invariant.Check(bytes.Compare(t.Meta.Smallest, t.Meta.Largest) <= 0, "table %d: bounds reversed", t.Meta.ID)
 		if i > 0 {
-			invariant.Check(bytes.Compare(r.Tables[i-1].Meta.Largest, t.Meta.Smallest) < 0,
-				"tables %d and %d of one run overlap", r.Tables[i-1].Meta.ID, t.Meta.ID)
+			checkOrder(tables[i-1], t)
 		}
 	}
+}
+
+func checkOrder(a, b *Table) {
+	invariant.Check(bytes.Compare(a.Meta.Largest, b.Meta.Smallest) < 0, "tables %d and %d of one run overlap", a.Meta.ID, b.Meta.ID)
 }
 
 func (t *Tree) addTable(m sstable.Meta) *Table {
@@ -132,7 +154,8 @@ func (t *Tree) addTable(m sstable.Meta) *Table {
 }
 
 // hold and letGo count the nodes whose form a run is; Pin and Unpin count views
-// and jobs. Increment before decrement when one replaces another.
+// and jobs. Increment before decrement when one replaces another. All cost O(chunks),
+// and O(tables) of the chunks that come or go: a run of few tables is one chunk here.
 
 func (t *Tree) hold(r *Run) {
 	invariant.Check(!r.gone, "a run that is gone is held again")
@@ -140,7 +163,22 @@ func (t *Tree) hold(r *Run) {
 	if r.holders > 1 {
 		return
 	}
-	for _, tb := range r.Tables {
+	if r.chunks == nil {
+		t.holdTables(r.Tables)
+	}
+	for _, c := range r.chunks {
+		if c.held++; c.held == 1 {
+			t.holdTables(c.tables)
+			t.newChunks = append(t.newChunks, c)
+		}
+	}
+	if r.pins == 0 {
+		t.enliven(r)
+	}
+}
+
+func (t *Tree) holdTables(tables []*Table) {
+	for _, tb := range tables {
 		tb.held++
 		if tb.held == 1 {
 			tb.file.liveBytes += tb.Meta.Length
@@ -149,23 +187,45 @@ func (t *Tree) hold(r *Run) {
 			t.newTables = append(t.newTables, tb)
 		}
 	}
-	if r.pins == 0 {
-		t.enliven(r)
-	}
 }
 
-func (t *Tree) letGo(r *Run) {
+// letGo takes one node's hold back. heir is the run that takes the place of r there
+// and is held already, nil if none does: what both have is as shared as it was before
+// the two, so nobody is told of it.
+func (t *Tree) letGo(r, heir *Run) {
 	r.holders--
 	invariant.Check(r.holders >= 0, "a run is let go twice")
 	if r.holders > 0 {
-		if r.holders == 1 {
-			for _, tb := range r.Tables {
-				t.stirMarked(tb)
-			}
+		if r.holders == 1 && heir != r {
+			t.stirTables(r.Tables)
 		}
 		return
 	}
-	for _, tb := range r.Tables {
+	if r.chunks == nil {
+		t.letGoTables(r.Tables)
+	}
+	inherited := heir.chunkSet()
+	for _, c := range r.chunks {
+		c.held--
+		invariant.Check(c.held >= 0, "chunk %d is let go twice", c.id)
+		if _, ok := inherited[c]; c.held == 1 && !ok {
+			t.stirTables(c.tables)
+		}
+		if c.held == 0 {
+			t.letGoTables(c.tables)
+			if c.logged {
+				c.logged = false
+				t.goneChunks = append(t.goneChunks, c)
+			}
+		}
+	}
+	if r.pins == 0 {
+		t.perish(r)
+	}
+}
+
+func (t *Tree) letGoTables(tables []*Table) {
+	for _, tb := range tables {
 		tb.held--
 		invariant.Check(tb.held >= 0, "table %d is let go twice", tb.Meta.ID)
 		if tb.held == 1 {
@@ -181,8 +241,15 @@ func (t *Tree) letGo(r *Run) {
 			}
 		}
 	}
-	if r.pins == 0 {
-		t.perish(r)
+}
+
+// stirTables says that the tables may be shared no more.
+func (t *Tree) stirTables(tables []*Table) {
+	if t.markCount == 0 {
+		return
+	}
+	for _, tb := range tables {
+		t.stirMarked(tb)
 	}
 }
 
@@ -212,7 +279,18 @@ func (t *Tree) Unpin(r *Run) {
 }
 
 func (t *Tree) enliven(r *Run) {
-	for _, tb := range r.Tables {
+	if r.chunks == nil {
+		enlivenTables(r.Tables)
+	}
+	for _, c := range r.chunks {
+		if c.alive++; c.alive == 1 {
+			enlivenTables(c.tables)
+		}
+	}
+}
+
+func enlivenTables(tables []*Table) {
+	for _, tb := range tables {
 		tb.alive++
 		if tb.alive == 1 {
 			tb.file.alive++
@@ -222,7 +300,21 @@ func (t *Tree) enliven(r *Run) {
 
 func (t *Tree) perish(r *Run) {
 	r.gone = true
-	for _, tb := range r.Tables {
+	if r.chunks == nil {
+		t.perishTables(r.Tables)
+	}
+	for _, c := range r.chunks {
+		c.alive--
+		invariant.Check(c.alive >= 0, "chunk %d perishes twice", c.id)
+		if c.alive == 0 {
+			t.forgetChunk(c)
+			t.perishTables(c.tables)
+		}
+	}
+}
+
+func (t *Tree) perishTables(tables []*Table) {
+	for _, tb := range tables {
 		tb.alive--
 		invariant.Check(tb.alive >= 0, "table %d perishes twice", tb.Meta.ID)
 		if tb.alive > 0 {

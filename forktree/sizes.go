@@ -16,7 +16,7 @@ type Sizes struct {
 }
 
 // Sizes gives the sizes of the path from top, as the path of one fork or snapshot. It
-// costs O(path + tables that nothing else reaches), so that those of all forks
+// costs O(path + chunks on it + tables that nothing else reaches), so that those of all forks
 // together cost no more than their paths and the tables there are.
 //
 // They are exact, but that what was dropped counts as another's until jobs have let go
@@ -24,7 +24,18 @@ type Sizes struct {
 func (t *Tree) Sizes(top *Node) Sizes {
 	var s Sizes
 	own := true // nothing else has come to the path yet
-	runs, tables, files := map[*Run]int32{}, map[*Table]int32{}, map[*file]uint64{}
+	runs, chunks, tables, files := map[*Run]int32{}, map[*chunk]int32{}, map[*Table]int32{}, map[*file]uint64{}
+	count := func(list []*Table) {
+		for _, tb := range list {
+			if tb.held > 1 {
+				if tables[tb]++; tables[tb] < tb.held {
+					continue
+				}
+			}
+			s.Exclusive += tb.Meta.Length
+			files[tb.file] += tb.Meta.Length
+		}
+	}
 	for n := range Path(top) {
 		s.Depth++
 		own = own && n.Holders() == 1
@@ -35,19 +46,18 @@ func (t *Tree) Sizes(top *Node) Sizes {
 		if !own {
 			continue
 		}
-		// A run counts its nodes, and a table its runs: they are nobody else's if all
-		// of them are met here.
+		// A run counts its nodes, a chunk its runs, and a table its chunks, or runs if
+		// they are not cut: they are nobody else's if all of them are met here.
 		if runs[n.Run]++; runs[n.Run] < n.Run.holders {
 			continue
 		}
-		for _, tb := range n.Run.Tables {
-			if tb.held > 1 {
-				if tables[tb]++; tables[tb] < tb.held {
-					continue
-				}
+		if n.Run.chunks == nil {
+			count(n.Run.Tables)
+		}
+		for _, c := range n.Run.chunks {
+			if chunks[c]++; chunks[c] == c.held {
+				count(c.tables)
 			}
-			s.Exclusive += tb.Meta.Length
-			files[tb.file] += tb.Meta.Length
 		}
 	}
 	for f, bytes := range files {

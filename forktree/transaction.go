@@ -42,6 +42,19 @@ func (t *Tree) TakeTransaction() *manifest.Transaction {
 		}
 	}
 	t.newTables = t.newTables[:0]
+	for _, c := range t.newChunks {
+		if c.held > 0 && !c.logged {
+			c.logged = true
+			tx.PutChunks = append(tx.PutChunks, manifest.Chunk{ID: c.id, Tables: tableIDs(c.tables)})
+		}
+	}
+	t.newChunks = t.newChunks[:0]
+	for _, c := range t.goneChunks {
+		if c.held == 0 { // else it is held again, and put again above
+			tx.DropChunks = append(tx.DropChunks, c.id)
+		}
+	}
+	t.goneChunks = nil
 	tx.DropNodes, t.goneNodes = t.goneNodes, nil
 	for _, id := range t.goneTables {
 		if tb := t.tables[id]; tb == nil || tb.held == 0 { // else it is held again, and put again above
@@ -84,7 +97,7 @@ func (t *Tree) Owed() int { return len(t.dirtyForks) + len(t.dirtySnaps) }
 // went away.
 func (t *Tree) Owes() bool {
 	return len(t.freed) > 0 || len(t.goneNodes) > 0 || len(t.goneTables) > 0 || len(t.goneFiles) > 0 ||
-		len(t.goneMarks) > 0
+		len(t.goneChunks) > 0 || len(t.goneMarks) > 0
 }
 
 func nodeID(n *Node) ids.NodeID {
@@ -102,9 +115,21 @@ func (s *Snapshot) record() manifest.Snapshot {
 
 func (n *Node) record() manifest.Node {
 	r := manifest.Node{ID: n.ID, Older: nodeID(n.Older), Fork: n.Fork, Frozen: n.Frozen}
-	r.Tables = make([]ids.TableID, len(n.Run.Tables))
-	for i, tb := range n.Run.Tables {
-		r.Tables[i] = tb.Meta.ID
+	if n.Run.chunks == nil {
+		r.Tables = tableIDs(n.Run.Tables)
+		return r
+	}
+	r.Chunks = make([]ids.ChunkID, len(n.Run.chunks))
+	for i, c := range n.Run.chunks {
+		r.Chunks[i] = c.id
 	}
 	return r
+}
+
+func tableIDs(tables []*Table) []ids.TableID {
+	out := make([]ids.TableID, len(tables))
+	for i, tb := range tables {
+		out[i] = tb.Meta.ID
+	}
+	return out
 }

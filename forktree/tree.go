@@ -15,6 +15,9 @@ type Tree struct {
 	snaps     map[ids.SnapshotID]*Snapshot
 	snapNames map[string]*Snapshot
 	tables    map[ids.TableID]*Table
+	chunks    map[*Table][]*chunk // by their first table
+	cuts      cuts
+	lastChunk ids.ChunkID // the highest that there was
 	files     map[ids.FileNum]*file
 	sparse    map[*file]struct{} // less than half of them is alive
 
@@ -30,6 +33,8 @@ type Tree struct {
 	dirtyNodes []*Node
 	goneNodes  []ids.NodeID
 	newTables  []*Table
+	newChunks  []*chunk
+	goneChunks []*chunk
 	goneTables []ids.TableID
 	newMarks   []manifest.Marks
 	goneMarks  map[manifest.MarksKey]struct{}
@@ -56,6 +61,8 @@ func New() *Tree {
 		snaps:      map[ids.SnapshotID]*Snapshot{},
 		snapNames:  map[string]*Snapshot{},
 		tables:     map[ids.TableID]*Table{},
+		chunks:     map[*Table][]*chunk{},
+		cuts:       defaultCuts,
 		files:      map[ids.FileNum]*file{},
 		sparse:     map[*file]struct{}{},
 		dirtySnaps: map[ids.SnapshotID]struct{}{},

@@ -2,6 +2,7 @@ package forktree
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tinedb/tine/internal/ids"
 )
@@ -141,8 +142,43 @@ func (t *Tree) verifyMarks() error {
 	return nil
 }
 
+// chunkCounts are the runs that have a chunk.
+type chunkCounts struct{ held, alive int32 }
+
+// verifyChunks holds the chunks that the tree knows against those that runs have.
+func (t *Tree) verifyChunks(want map[*chunk]chunkCounts) error {
+	known := map[ids.ChunkID]bool{}
+	for first, list := range t.chunks {
+		for _, c := range list {
+			n, ok := want[c]
+			switch {
+			case !ok:
+				return fmt.Errorf("chunk %d is in no run", c.id)
+			case c.held != n.held || c.alive != n.alive:
+				return fmt.Errorf("chunk %d counts %d held and %d alive; there are %d and %d", c.id, c.held, c.alive, n.held, n.alive)
+			case c.tables[0] != first || known[c.id] || c.id > t.lastChunk:
+				return fmt.Errorf("chunk %d is filed wrongly", c.id)
+			}
+			known[c.id] = true
+		}
+	}
+	if len(known) != len(want) {
+		return fmt.Errorf("%d chunks are reached, the tree knows %d", len(want), len(known))
+	}
+	return nil
+}
+
 func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
 	held, alive := map[*Table]int32{}, map[*Table]int32{}
+	chunks := map[*chunk]chunkCounts{}
+	list := func(tables []*Table, isHeld bool) {
+		for _, tb := range tables {
+			alive[tb]++
+			if isHeld {
+				held[tb]++
+			}
+		}
+	}
 	runs := map[*Run]bool{}
 	for r := range holders {
 		runs[r] = true
@@ -153,16 +189,36 @@ func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
 		}
 	}
 	for r := range runs {
-		r.check()
+		checkTables(r.Tables)
 		if r.holders != holders[r] || r.pins != pins[r] {
 			return fmt.Errorf("a run counts %d holders and %d pins; there are %d and %d", r.holders, r.pins, holders[r], pins[r])
 		}
-		for _, tb := range r.Tables {
-			alive[tb]++
-			if r.holders > 0 {
-				held[tb]++
-			}
+		if r.chunks == nil {
+			list(r.Tables, r.holders > 0)
+			continue
 		}
+		rest := r.Tables
+		for _, c := range r.chunks {
+			n := chunks[c]
+			n.alive++
+			if r.holders > 0 {
+				n.held++
+			}
+			chunks[c] = n
+			if len(c.tables) == 0 || len(c.tables) > len(rest) || !slices.Equal(c.tables, rest[:len(c.tables)]) {
+				return fmt.Errorf("chunk %d has other tables than the run that it is in", c.id)
+			}
+			rest = rest[len(c.tables):]
+		}
+		if len(rest) > 0 {
+			return fmt.Errorf("table %d is in a run and in none of its chunks", rest[0].Meta.ID)
+		}
+	}
+	for c, n := range chunks {
+		list(c.tables, n.held > 0)
+	}
+	if err := t.verifyChunks(chunks); err != nil {
+		return err
 	}
 	files := map[ids.FileNum]int32{}
 	liveIn := map[*file]uint64{}

@@ -85,6 +85,31 @@ func TestVerifyFindsEveryKindOfWrongMarks(t *testing.T) {
 	}
 }
 
+// TestVerifyFindsEveryWrongChunk breaks one thing about the chunks of a sound tree at a
+// time.
+func TestVerifyFindsEveryWrongChunk(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(t *Tree, r *Run)
+	}{
+		{"nodes of a chunk", func(_ *Tree, r *Run) { r.chunks[0].held++ }},
+		{"runs of a chunk", func(_ *Tree, r *Run) { r.chunks[0].alive++ }},
+		{"a run that lacks a chunk", func(_ *Tree, r *Run) { r.chunks = r.chunks[1:] }},
+		{"a chunk of other tables", func(_ *Tree, r *Run) { r.chunks[0].tables = r.chunks[1].tables }},
+		{"a chunk that the tree does not know", func(t *Tree, r *Run) { t.forgetChunk(r.chunks[0]) }},
+		{"a chunk that nobody has", func(t *Tree, r *Run) { t.newChunk(99, r.Tables[:1]) }},
+		{"two chunks with one id", func(_ *Tree, r *Run) { r.chunks[1].id = r.chunks[0].id }},
+		{"a chunk with an id to come", func(t *Tree, r *Run) { r.chunks[1].id = t.lastChunk + 1 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tree, n := longNode(40, cuts{whole: 4, mean: 4, max: 8})
+			require.NoError(t, tree.Verify(nil, nil))
+			c.spoil(tree, n.Run)
+			require.Error(t, tree.Verify(nil, nil))
+		})
+	}
+}
+
 func TestVerifyCountsTheRunOfAReplacement(t *testing.T) {
 	tree, path := marked()
 	r := prepareRewrite(tree, path[2], 11, 0)

@@ -46,6 +46,25 @@ func checkNode(n *Node) error {
 		return fmt.Errorf("node %d has a run of %d tables, above the cap of %d", n.ID, len(n.Tables), maxRunTables)
 	case slices.Contains(n.Tables, 0):
 		return fmt.Errorf("node %d names table 0", n.ID)
+	case len(n.Chunks) > maxRunTables:
+		return fmt.Errorf("node %d has a run of %d chunks, above the cap of %d", n.ID, len(n.Chunks), maxRunTables)
+	case slices.Contains(n.Chunks, 0):
+		return fmt.Errorf("node %d names chunk 0", n.ID)
+	case len(n.Tables) > 0 && len(n.Chunks) > 0:
+		return fmt.Errorf("node %d names tables and chunks", n.ID)
+	}
+	return nil
+}
+
+// checkChunk tells what is wrong with a chunk's record taken alone.
+func checkChunk(c *Chunk) error {
+	switch {
+	case c.ID == 0 || c.ID > maxChunkID:
+		return fmt.Errorf("chunk with id %d", c.ID)
+	case len(c.Tables) == 0 || len(c.Tables) > MaxChunkTables:
+		return fmt.Errorf("chunk %d has %d tables, it may have 1 to %d", c.ID, len(c.Tables), MaxChunkTables)
+	case slices.Contains(c.Tables, 0):
+		return fmt.Errorf("chunk %d names table 0", c.ID)
 	}
 	return nil
 }
@@ -74,9 +93,9 @@ func checkTable(m *sstable.Meta) error {
 //   - every object is filed under its own id and sound by itself;
 //   - names are unique, per kind; so are memtables, and no memtable is a node
 //     already, or the next write to it would be skipped by the next replay;
-//   - every table of a node's run exists, and the run is sorted and disjoint;
+//   - every table and chunk of a node's run exists, and the run is sorted and disjoint;
 //   - no chain of older nodes leads back to itself;
-//   - no table is listed that no node uses, and no two share bytes of a file;
+//   - no table and no chunk is listed that no node uses, and no two tables share bytes of a file;
 //   - every vector on a table that is listed has as many rows as the table;
 //   - every id and LSN in use is below NextID and NextLSN.
 //
@@ -85,7 +104,7 @@ func checkTable(m *sstable.Meta) error {
 // in slices, and marks of nodes and on tables that have no record. The error names the first misfit in id order. Cost:
 // O(n log n) in the number of objects.
 func (s *State) Check() error {
-	for _, check := range []func() error{s.checkForks, s.checkSnapshots, s.checkNodes, s.checkOlder, s.checkTables, s.checkAllMarks, s.checkCounters} {
+	for _, check := range []func() error{s.checkForks, s.checkSnapshots, s.checkChunks, s.checkNodes, s.checkOlder, s.checkTables, s.checkAllMarks, s.checkCounters} {
 		if err := check(); err != nil {
 			return fmt.Errorf("manifest state: %w", err)
 		}
@@ -153,22 +172,70 @@ func (s *State) checkNodes() error {
 		if err := checkNode(&n); err != nil {
 			return err
 		}
-		for i, table := range n.Tables {
-			m, ok := s.Tables[table]
-			if !ok {
-				return fmt.Errorf("node %d names table %d, which does not exist", id, table)
-			}
-			if i == 0 {
-				continue
-			}
-			if before := s.Tables[n.Tables[i-1]]; bytes.Compare(before.Largest, m.Smallest) >= 0 {
-				return fmt.Errorf("run of node %d: table %d does not end before table %d begins", id, before.ID, table)
-			}
+		if err := s.checkList("node", uint64(id), n.Tables); err != nil {
+			return err
+		}
+		if err := s.checkRunOfChunks(&n); err != nil {
+			return err
 		}
 		if err := s.checkIDs("node", uint64(id), uint64(n.Older), uint64(n.Fork)); err != nil {
 			return err
 		}
 		if err := s.checkLSN("node", uint64(id), n.Frozen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkChunks looks at each chunk once, however many runs have it.
+func (s *State) checkChunks() error {
+	for _, id := range sortedKeys(s.Chunks) {
+		c := Chunk{ID: id, Tables: s.Chunks[id]}
+		if err := checkChunk(&c); err != nil {
+			return err
+		}
+		if err := s.checkList("chunk", uint64(id), c.Tables); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkList tells whether the tables exist, sorted and disjoint.
+func (s *State) checkList(object string, of uint64, tables []ids.TableID) error {
+	for i, table := range tables {
+		m, ok := s.Tables[table]
+		if !ok {
+			return fmt.Errorf("%s %d names table %d, which does not exist", object, of, table)
+		}
+		if i == 0 {
+			continue
+		}
+		if before := s.Tables[tables[i-1]]; bytes.Compare(before.Largest, m.Smallest) >= 0 {
+			return fmt.Errorf("run of %s %d: table %d does not end before table %d begins", object, of, before.ID, table)
+		}
+	}
+	return nil
+}
+
+// checkRunOfChunks tells whether the node's chunks exist, and follow each other; what is
+// in them has been looked at.
+func (s *State) checkRunOfChunks(n *Node) error {
+	total := 0
+	for i, id := range n.Chunks {
+		tables, ok := s.Chunks[id]
+		if !ok {
+			return fmt.Errorf("node %d names chunk %d, which does not exist", n.ID, id)
+		}
+		if total += len(tables); total > maxRunTables {
+			return fmt.Errorf("node %d has a run of more than %d tables", n.ID, maxRunTables)
+		}
+		if i == 0 {
+			continue
+		}
+		before := s.Chunks[n.Chunks[i-1]]
+		if err := s.checkList("node", uint64(n.ID), []ids.TableID{before[len(before)-1], tables[0]}); err != nil {
 			return err
 		}
 	}
@@ -200,10 +267,21 @@ func (s *State) checkOlder() error {
 }
 
 func (s *State) checkTables() error {
-	used := make(map[ids.TableID]bool, len(s.Tables))
+	used, chunks := make(map[ids.TableID]bool, len(s.Tables)), make(map[ids.ChunkID]bool, len(s.Chunks))
 	for _, n := range s.Nodes {
 		for _, id := range n.Tables {
 			used[id] = true
+		}
+		for _, id := range n.Chunks {
+			chunks[id] = true
+		}
+	}
+	for _, id := range sortedKeys(s.Chunks) {
+		if !chunks[id] {
+			return fmt.Errorf("chunk %d is used by no node", id)
+		}
+		for _, table := range s.Chunks[id] {
+			used[table] = true
 		}
 	}
 	tables := make([]sstable.Meta, 0, len(s.Tables))

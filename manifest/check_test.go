@@ -11,7 +11,7 @@ import (
 )
 
 // soundState has two forks that share a node, a snapshot, a node in the log
-// only, and three tables in one file.
+// only, two nodes of chunks, and six tables in one file.
 func soundState() *State {
 	s := NewState()
 	s.Counters = Counters{Applied: 40, Trimmed: 30, NextID: 100, NextLSN: 50}
@@ -26,6 +26,14 @@ func soundState() *State {
 	table(32, 2000, "b", "e")
 	s.Nodes[10] = Node{ID: 10, Fork: 1, Frozen: 12, Tables: []ids.TableID{30, 31}}
 	s.Nodes[11] = Node{ID: 11, Older: 10, Fork: 1, Frozen: 14, Tables: []ids.TableID{32, 31}[:1]}
+	table(33, 3000, "g", "h")
+	table(34, 4000, "i", "j")
+	table(35, 5000, "k", "l")
+	s.Chunks[7] = []ids.TableID{31, 33}
+	s.Chunks[8] = []ids.TableID{34}
+	s.Chunks[9] = []ids.TableID{34, 35}
+	s.Nodes[17] = Node{ID: 17, Older: 15, Frozen: 20, Chunks: []ids.ChunkID{7, 8}}
+	s.Nodes[18] = Node{ID: 18, Older: 10, Chunks: []ids.ChunkID{7, 9}} // the first is shared
 	s.Marks[MarksKey{11, 30}] = vectorOf(5, 0, 3)
 	s.Marks[MarksKey{11, 31}] = sstable.WholeVector(5)
 	s.Forks.Put(Fork{ID: 1, Name: "main", Top: 11, Memtable: 12, CreatedLSN: 1})
@@ -88,6 +96,21 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 		{"tables of a run touch", table(31, func(m *sstable.Meta) { m.Smallest = []byte("c") }), "table 30 does not end before table 31 begins"},
 		{"a node was frozen by a record to come", node(10, func(n *Node) { n.Frozen = 60 }), "node 10 carries lsn 60"},
 		{"a node's older id was never given out", node(10, func(n *Node) { n.Older = 101 }), "node 10 carries id 101"},
+		{"a node names chunk 0", node(17, func(n *Node) { n.Chunks = []ids.ChunkID{0} }), "node 17 names chunk 0"},
+		{"a node names a chunk that is not there", node(17, func(n *Node) { n.Chunks = []ids.ChunkID{7, 6} }), "node 17 names chunk 6, which does not exist"},
+		{"a node names tables and chunks", node(17, func(n *Node) { n.Tables = []ids.TableID{30} }), "node 17 names tables and chunks"},
+		{"a chunk is used by nobody", node(18, func(n *Node) { n.Chunks = n.Chunks[:1] }), "chunk 9 is used by no node"},
+		{"a chunk is empty", func(s *State) { s.Chunks[8] = nil }, "chunk 8 has 0 tables, it may have 1 to 128"},
+		{"a chunk is too long", func(s *State) { s.Chunks[8] = make([]ids.TableID, 129) }, "chunk 8 has 129 tables"},
+		{"a chunk names table 0", func(s *State) { s.Chunks[8] = []ids.TableID{0} }, "chunk 8 names table 0"},
+		{"a chunk names a table that is not there", func(s *State) { s.Chunks[8] = []ids.TableID{34, 39} }, "chunk 8 names table 39, which does not exist"},
+		{"a chunk is not sorted", func(s *State) { s.Chunks[9] = []ids.TableID{35, 34} }, "run of chunk 9: table 35 does not end before table 34 begins"},
+		{"chunks of a run are out of order", node(18, func(n *Node) { n.Chunks = []ids.ChunkID{9, 7} }), "run of node 18: table 35 does not end before table 31 begins"},
+		{"a run names a chunk twice", node(17, func(n *Node) { n.Chunks = []ids.ChunkID{7, 7, 8} }), "run of node 17: table 33 does not end before table 31 begins"},
+		{"a chunk has an id that none can have", func(s *State) {
+			s.Chunks[1<<62+1] = s.Chunks[8]
+			s.Nodes[17] = Node{ID: 17, Chunks: []ids.ChunkID{7, 1<<62 + 1}}
+		}, "chunk with id 4611686018427387905"},
 		{"a table is filed under another id", table(31, func(m *sstable.Meta) { m.ID = 33 }), "table 33 is filed under 31"},
 		{"a table is used by nobody", node(11, func(n *Node) { n.Tables = nil }), "table 32 is used by no node"},
 		{"a table has no rows", table(31, func(m *sstable.Meta) { m.Rows = 0 }), "0 rows"},

@@ -36,6 +36,13 @@ var (
 		compare: cmp.Compare[ids.NodeID],
 		encode:  func(dst []byte, _ ids.NodeID, n *Node) []byte { return appendPutNode(dst, n) },
 	}
+	chunkRecords = records[ids.ChunkID, []ids.TableID]{
+		of:      func(s *State) map[ids.ChunkID][]ids.TableID { return s.Chunks },
+		compare: cmp.Compare[ids.ChunkID],
+		encode: func(dst []byte, id ids.ChunkID, tables *[]ids.TableID) []byte {
+			return appendPutChunk(dst, &Chunk{ID: id, Tables: *tables})
+		},
+	}
 	snapshotRecords = records[ids.SnapshotID, Snapshot]{
 		of:      func(s *State) map[ids.SnapshotID]Snapshot { return s.Snapshots },
 		compare: cmp.Compare[ids.SnapshotID],
@@ -60,6 +67,9 @@ func (l *Log) copyState(f *file, forks forkSource, rest func()) error {
 	l.mu.Unlock()
 	f.add(frameSlice, counters)
 	if err := copyObjects(l, f, tableRecords, rest); err != nil {
+		return err
+	}
+	if err := copyObjects(l, f, chunkRecords, rest); err != nil {
 		return err
 	}
 	if err := copyObjects(l, f, nodeRecords, rest); err != nil {

@@ -246,7 +246,7 @@ func signed(line string) string { return fmt.Sprintf("%s%016x\n", line, xxhash.S
 func TestOtherFormatsAreRefused(t *testing.T) {
 	disk, _ := soundStore(t)
 	content := readUsed(t, disk, damagedManifest)
-	for version, want := range map[uint32]error{0: errs.ErrCorrupt, 1: errs.ErrOldFormat, 3: errs.ErrNewerFormat, 1 << 31: errs.ErrNewerFormat} {
+	for version, want := range map[uint32]error{0: errs.ErrCorrupt, 1: errs.ErrOldFormat, FormatVersion - 1: errs.ErrOldFormat, FormatVersion + 1: errs.ErrNewerFormat, 1 << 31: errs.ErrNewerFormat} {
 		binary.LittleEndian.PutUint32(content[headerVersionAt:], version)
 		binary.LittleEndian.PutUint64(content[headerChecksumAt:], xxhash.Sum64(content[:headerChecksumAt]))
 		require.NoError(t, disk.WriteFile(damagedManifest, content))

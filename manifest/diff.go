@@ -8,7 +8,7 @@ import (
 )
 
 // Diff gives the transaction that turns from into to, counters left out: applied
-// to from, it gives what to holds. A table is never changed under its id, so only
+// to from, it gives what to holds. A chunk never changes under its id. A table is never changed under its id, so only
 // its coming, moving and going counts; a vector never loses a row, so only its coming,
 // growing and going does. Cost: O(objects in both, and bytes of the vectors that are
 // not the same object).
@@ -17,6 +17,16 @@ func Diff(from, to *State) *Transaction {
 	t.PutForks, t.DropForks = forkChanges(from.Forks, to.Forks)
 	t.PutSnapshots, t.DropSnapshots = changes(from.Snapshots, to.Snapshots, func(a, b Snapshot) bool { return a == b })
 	t.PutNodes, t.DropNodes = changes(from.Nodes, to.Nodes, sameNode)
+	for id, tables := range to.Chunks {
+		if _, ok := from.Chunks[id]; !ok {
+			t.PutChunks = append(t.PutChunks, Chunk{ID: id, Tables: tables})
+		}
+	}
+	for id := range from.Chunks {
+		if _, ok := to.Chunks[id]; !ok {
+			t.DropChunks = append(t.DropChunks, id)
+		}
+	}
 	for id, m := range to.Tables {
 		if had, ok := from.Tables[id]; !ok || had.File != m.File || had.Offset != m.Offset {
 			t.PutTables = append(t.PutTables, m)
@@ -32,7 +42,7 @@ func Diff(from, to *State) *Transaction {
 }
 
 func sameNode(a, b Node) bool {
-	return a.ID == b.ID && a.Older == b.Older && a.Fork == b.Fork && a.Frozen == b.Frozen && slices.Equal(a.Tables, b.Tables)
+	return a.ID == b.ID && a.Older == b.Older && a.Fork == b.Fork && a.Frozen == b.Frozen && slices.Equal(a.Tables, b.Tables) && slices.Equal(a.Chunks, b.Chunks)
 }
 
 // forkChanges walks both sets by id, side by side.

@@ -17,8 +17,10 @@ func TestDiffTurnsOneStateIntoTheOther(t *testing.T) {
 	to.Forks = forksOf(Fork{ID: 1, Name: "same"}, Fork{ID: 2, Name: "new"}, Fork{ID: 4, Name: "made"})
 	from.Snapshots = map[ids.SnapshotID]Snapshot{5: {ID: 5, Name: "gone"}}
 	to.Snapshots = map[ids.SnapshotID]Snapshot{6: {ID: 6, Name: "made"}}
-	from.Nodes = map[ids.NodeID]Node{7: {ID: 7, Tables: []ids.TableID{10}}, 8: {ID: 8, Older: 7}, 9: {ID: 9}}
-	to.Nodes = map[ids.NodeID]Node{7: {ID: 7, Tables: []ids.TableID{11}}, 8: {ID: 8}, 12: {ID: 12}}
+	from.Nodes = map[ids.NodeID]Node{7: {ID: 7, Tables: []ids.TableID{10}}, 8: {ID: 8, Older: 7}, 9: {ID: 9}, 20: {ID: 20, Chunks: []ids.ChunkID{1, 2}}}
+	to.Nodes = map[ids.NodeID]Node{7: {ID: 7, Tables: []ids.TableID{11}}, 8: {ID: 8}, 12: {ID: 12}, 20: {ID: 20, Chunks: []ids.ChunkID{1, 3}}}
+	from.Chunks = map[ids.ChunkID][]ids.TableID{1: {10}, 2: {13}}
+	to.Chunks = map[ids.ChunkID][]ids.TableID{1: {10}, 3: {14, 15}}
 	from.Tables = map[ids.TableID]sstable.Meta{10: {ID: 10, Rows: 5}, 13: {ID: 13, Rows: 9}, 14: {ID: 14, File: 1}, 15: {ID: 15, File: 1}}
 	to.Tables = map[ids.TableID]sstable.Meta{11: {ID: 11}, 13: {ID: 13, Rows: 9}, 14: {ID: 14, File: 2}, 15: {ID: 15, File: 1, Offset: 9}}
 	from.Marks = map[MarksKey]*sstable.Vector{{7, 13}: vectorOf(9, 1), {8, 13}: vectorOf(9, 1, 2), {8, 10}: vectorOf(5, 1), {9, 13}: vectorOf(9, 3)}
@@ -28,6 +30,8 @@ func TestDiffTurnsOneStateIntoTheOther(t *testing.T) {
 	require.Equal(t, []MarksKey{{8, 10}}, d.DropMarks)
 	require.Len(t, d.PutForks, 2, "what stays the same is left out")
 	require.Len(t, d.PutTables, 3, "one is new and two have moved")
+	require.Len(t, d.PutChunks, 1)
+	require.Equal(t, []ids.ChunkID{2}, d.DropChunks)
 	from.Apply(d)
 	require.Equal(t, fingerprint(to), fingerprint(from))
 	require.True(t, Diff(from, to).Empty())

@@ -57,7 +57,11 @@ func (p *printer) transaction(t *Transaction) {
 		p.table(&t.PutTables[i])
 	}
 	for _, n := range t.PutNodes {
-		p.edit("put node %d older %d, fork %d, frozen at %d, tables %d", n.ID, n.Older, n.Fork, n.Frozen, n.Tables)
+		run := fmt.Sprintf("tables %d", n.Tables)
+		if len(n.Chunks) > 0 {
+			run = fmt.Sprintf("chunks %d", n.Chunks)
+		}
+		p.edit("put node %d older %d, fork %d, frozen at %d, %s", n.ID, n.Older, n.Fork, n.Frozen, run)
 	}
 	for _, f := range t.PutForks {
 		p.edit("put fork %d %q parent %d, top %d, memtable %d, created at %d", f.ID, f.Name, f.Parent, f.Top, f.Memtable, f.CreatedLSN)
@@ -83,6 +87,12 @@ func (p *printer) transaction(t *Transaction) {
 	}
 	for _, k := range t.DropMarks {
 		p.edit("drop marks of node %d on table %d", k.Node, k.Table)
+	}
+	for _, c := range t.PutChunks {
+		p.edit("put chunk %d tables %d", c.ID, c.Tables)
+	}
+	for _, id := range t.DropChunks {
+		p.edit("drop chunk %d", id)
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 	editDropTable    = 9
 	editAddMarks     = 10
 	editDropMarks    = 11
+	editPutChunk     = 12
+	editDropChunk    = 13
 )
 
 // The caps that hold before anything is allocated, on both sides of the disk.
@@ -33,18 +35,23 @@ const (
 	maxNameBytes = 128
 	maxKeyBytes  = sstable.MaxKeyBytes
 	maxRunTables = 1 << 20
+	maxChunkID   = 1 << 62
+
+	// MaxChunkTables is the most tables of a chunk.
+	MaxChunkTables = 128
 )
 
 // The sizes of the edits' fixed parts, kind byte included.
 const (
 	countersBytes    = 1 + 4*8
 	putTableBytes    = 1 + 8*8 + 2*4 // and the two keys
-	putNodeBytes     = 1 + 4*8 + 4   // and 8 a table
+	putNodeBytes     = 1 + 4*8 + 2*4 // and 8 a table or chunk
 	putForkBytes     = 1 + 6*8 + 1   // and the name
 	putSnapshotBytes = 1 + 4*8 + 1   // and the name
 	dropBytes        = 1 + 8
 	addMarksBytes    = 1 // and the vector's own encoding, which names node and table
 	dropMarksBytes   = 1 + 2*8
+	putChunkBytes    = 1 + 8 + 4 // and 8 a table
 )
 
 // payloadBytes is the exact length of t's encoding.
@@ -57,7 +64,10 @@ func (t *Transaction) payloadBytes() int {
 		n += putTableBytes + len(t.PutTables[i].Smallest) + len(t.PutTables[i].Largest)
 	}
 	for i := range t.PutNodes {
-		n += putNodeBytes + 8*len(t.PutNodes[i].Tables)
+		n += putNodeBytes + 8*(len(t.PutNodes[i].Tables)+len(t.PutNodes[i].Chunks))
+	}
+	for i := range t.PutChunks {
+		n += putChunkBytes + 8*len(t.PutChunks[i].Tables)
 	}
 	for i := range t.PutForks {
 		n += putForkBytes + len(t.PutForks[i].Name)
@@ -68,7 +78,7 @@ func (t *Transaction) payloadBytes() int {
 	for i := range t.AddMarks {
 		n += t.AddMarks[i].editBytes()
 	}
-	return n + dropBytes*(len(t.DropSnapshots)+len(t.DropForks)+len(t.DropNodes)+len(t.DropTables)) + dropMarksBytes*len(t.DropMarks)
+	return n + dropBytes*(len(t.DropSnapshots)+len(t.DropForks)+len(t.DropNodes)+len(t.DropTables)+len(t.DropChunks)) + dropMarksBytes*len(t.DropMarks)
 }
 
 // editBytes is the exact length of one edit that adds marks.
@@ -110,6 +120,12 @@ func (t *Transaction) appendPayload(dst []byte) []byte {
 	for _, k := range t.DropMarks {
 		dst = appendDropMarks(dst, k)
 	}
+	for i := range t.PutChunks {
+		dst = appendPutChunk(dst, &t.PutChunks[i])
+	}
+	for _, id := range t.DropChunks {
+		dst = appendDrop(dst, editDropChunk, uint64(id))
+	}
 	return dst
 }
 
@@ -136,8 +152,17 @@ func appendPutTable(dst []byte, m *sstable.Meta) []byte {
 func appendPutNode(dst []byte, n *Node) []byte {
 	checkWritable(checkNode(n))
 	dst = appendNumbers(append(dst, editPutNode), uint64(n.ID), uint64(n.Older), uint64(n.Fork), uint64(n.Frozen))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(n.Tables)))
-	for _, id := range n.Tables {
+	return appendIDs(appendIDs(dst, n.Tables), n.Chunks)
+}
+
+func appendPutChunk(dst []byte, c *Chunk) []byte {
+	checkWritable(checkChunk(c))
+	return appendIDs(appendNumbers(append(dst, editPutChunk), uint64(c.ID)), c.Tables)
+}
+
+func appendIDs[ID ~uint64](dst []byte, list []ID) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(list)))
+	for _, id := range list {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(id))
 	}
 	return dst
@@ -215,7 +240,7 @@ func (d *decoder) edit(t *Transaction, kind byte) error {
 		return d.first(checkTable(&m))
 	case editPutNode:
 		n := Node{ID: ids.NodeID(d.number()), Older: ids.NodeID(d.number()), Fork: ids.ForkID(d.number()), Frozen: ids.LSN(d.number())}
-		n.Tables = d.run()
+		n.Tables, n.Chunks = decodeIDs[ids.TableID](d, maxRunTables), decodeIDs[ids.ChunkID](d, maxRunTables)
 		t.PutNodes = append(t.PutNodes, n)
 		return d.first(checkNode(&n))
 	case editPutFork:
@@ -245,6 +270,12 @@ func (d *decoder) edit(t *Transaction, kind byte) error {
 		return d.first(checkMarks(&m))
 	case editDropMarks:
 		t.DropMarks = append(t.DropMarks, MarksKey{Node: ids.NodeID(d.id()), Table: ids.TableID(d.id())})
+	case editPutChunk:
+		c := Chunk{ID: ids.ChunkID(d.number()), Tables: decodeIDs[ids.TableID](d, MaxChunkTables)}
+		t.PutChunks = append(t.PutChunks, c)
+		return d.first(checkChunk(&c))
+	case editDropChunk:
+		t.DropChunks = append(t.DropChunks, ids.ChunkID(d.id()))
 	default:
 		return fmt.Errorf("unknown edit kind %d", kind)
 	}
@@ -317,17 +348,17 @@ func (d *decoder) length(capacity int) int {
 	return int(n)
 }
 
-// run reads a counted list of table ids; the count is held against the bytes
+// decodeIDs reads a counted list of ids; the count is held against its cap and the bytes
 // that are there before anything is allocated.
-func (d *decoder) run() []ids.TableID {
-	n := d.length(maxRunTables)
+func decodeIDs[ID ~uint64](d *decoder, most int) []ID {
+	n := d.length(most)
 	b := d.take(8 * n)
 	if len(b) == 0 {
 		return nil
 	}
-	out := make([]ids.TableID, n)
+	out := make([]ID, n)
 	for i := range out {
-		out[i] = ids.TableID(binary.LittleEndian.Uint64(b[8*i:]))
+		out[i] = ID(binary.LittleEndian.Uint64(b[8*i:]))
 	}
 	return out
 }

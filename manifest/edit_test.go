@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,13 +22,15 @@ func fullTransaction() *Transaction {
 		DropForks:     []ids.ForkID{2, 3},
 		PutSnapshots:  []Snapshot{{ID: 11, Name: "before", Node: 4, Fork: 1, CreatedUnixNano: 5}},
 		DropSnapshots: []ids.SnapshotID{12},
-		PutNodes:      []Node{{ID: 4, Older: 3, Fork: 1, Frozen: 8, Tables: []ids.TableID{20, 21}}, {ID: 14}},
+		PutNodes:      []Node{{ID: 4, Older: 3, Fork: 1, Frozen: 8, Tables: []ids.TableID{20, 21}}, {ID: 14}, {ID: 16, Older: 4, Chunks: []ids.ChunkID{1, 9}}},
 		DropNodes:     []ids.NodeID{15},
 		PutTables: []sstable.Meta{
 			{ID: 20, File: 30, Offset: 0, Length: 100, Rows: 3, Tombstones: 1, KeyBytes: 9, ValueBytes: 90, Smallest: []byte{}, Largest: []byte("b")},
 			{ID: 21, File: 30, Offset: 100, Length: 50, Rows: 1, KeyBytes: 3, ValueBytes: 30, Smallest: []byte("c"), Largest: []byte("c\x00")},
 		},
 		DropTables: []ids.TableID{22},
+		PutChunks:  []Chunk{{ID: 1, Tables: []ids.TableID{20}}, {ID: 9, Tables: []ids.TableID{21, 23}}},
+		DropChunks: []ids.ChunkID{2, 3},
 		AddMarks: []Marks{
 			{4, 20, vectorOf(3, 0, 2)},
 			{4, 21, sstable.WholeVector(1)},
@@ -47,6 +50,7 @@ func vectorOf(rows uint64, dead ...uint32) *sstable.Vector {
 func TestTransactionSurvivesItsEncoding(t *testing.T) {
 	for _, tx := range []*Transaction{
 		fullTransaction(), {}, {Counters: &Counters{}}, {DropTables: []ids.TableID{1}},
+		{PutChunks: []Chunk{{ID: maxChunkID, Tables: slices.Repeat([]ids.TableID{7}, MaxChunkTables)}}}, {DropChunks: []ids.ChunkID{1}},
 		{AddMarks: []Marks{{1, 2, sstable.WholeVector(sstable.MaxRows)}}}, {DropMarks: []MarksKey{{1, 2}}},
 	} {
 		payload := tx.appendPayload(nil)
@@ -64,7 +68,7 @@ func TestEmptySeesEveryField(t *testing.T) {
 	for _, tx := range []Transaction{
 		{PutForks: make([]Fork, 1)}, {DropForks: make([]ids.ForkID, 1)}, {PutSnapshots: make([]Snapshot, 1)},
 		{DropSnapshots: make([]ids.SnapshotID, 1)}, {PutNodes: make([]Node, 1)}, {DropNodes: make([]ids.NodeID, 1)},
-		{PutTables: make([]sstable.Meta, 1)}, {DropTables: make([]ids.TableID, 1)}, {Counters: &Counters{}},
+		{PutTables: make([]sstable.Meta, 1)}, {DropTables: make([]ids.TableID, 1)}, {PutChunks: make([]Chunk, 1)}, {DropChunks: make([]ids.ChunkID, 1)}, {Counters: &Counters{}},
 		{AddMarks: make([]Marks, 1)}, {DropMarks: make([]MarksKey, 1)},
 	} {
 		require.False(t, tx.Empty())
@@ -79,9 +83,11 @@ func TestApplyTwiceEqualsOnce(t *testing.T) {
 	require.Equal(t, once, twice)
 	require.Equal(t, 2, once.Forks.Len())
 	require.Len(t, once.Marks, 4)
-	once.Apply(&Transaction{DropForks: []ids.ForkID{7, 7, 99}, DropNodes: []ids.NodeID{4, 14}, DropTables: []ids.TableID{20, 21}, DropSnapshots: []ids.SnapshotID{11},
+	require.Len(t, once.Chunks, 2)
+	once.Apply(&Transaction{DropForks: []ids.ForkID{7, 7, 99}, DropNodes: []ids.NodeID{4, 14, 16}, DropChunks: []ids.ChunkID{1, 9, 9}, DropTables: []ids.TableID{20, 21}, DropSnapshots: []ids.SnapshotID{11},
 		DropMarks: []MarksKey{{4, 20}, {4, 20}, {14, 90}, {99, 99}}})
 	require.Equal(t, "1 forks, 0 snapshots, 0 nodes, 0 tables, 2 vectors, applied 8, trimmed 2, next id 100, next lsn 200", once.String())
+	require.Empty(t, once.Chunks)
 }
 
 // TestForkIsConstantSize: no list, whatever the fork holds.
@@ -104,6 +110,16 @@ func TestDecodeRefusesHostilePayloads(t *testing.T) {
 	hugeRun[33], hugeRun[35] = 0, 0x0f
 	tooManyTables := append([]byte(nil), node...)
 	tooManyTables[36] = 0xff
+	both := append([]byte(nil), node...)
+	both = append(both[:len(both)-4], 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0)
+	hugeChunks := append(append([]byte(nil), node[:len(node)-4]...), 0, 0, 0x10, 0)
+	tooManyChunks := append(append([]byte(nil), node[:len(node)-4]...), 1, 0, 0x10, 0)
+	chunk := appendPutChunk(nil, &Chunk{ID: 5, Tables: []ids.TableID{2, 3}})
+	chunkWith := func(at int, value byte) []byte {
+		b := append([]byte(nil), chunk...)
+		b[at] = value
+		return b
+	}
 	marks := appendAddMarks(nil, &Marks{4, 20, vectorOf(300, 1, 2, 3, 250)})
 	flipped := append([]byte(nil), marks...)
 	flipped[len(flipped)-20] ^= 1
@@ -112,7 +128,7 @@ func TestDecodeRefusesHostilePayloads(t *testing.T) {
 		payload []byte
 		want    string
 	}{
-		{"an unknown kind", []byte{12}, "payload byte 0: unknown edit kind 12"},
+		{"an unknown kind", []byte{14}, "payload byte 0: unknown edit kind 14"},
 		{"kind 0", []byte{0}, "unknown edit kind 0"},
 		{"kinds that fall", append(appendDrop(nil, editDropFork, 1), appendDrop(nil, editDropSnapshot, 1)...), "payload byte 9: edit kind 6 behind kind 7"},
 		{"counters twice", append(appendCounters(nil, Counters{}), appendCounters(nil, Counters{})...), "edit kind 1 behind kind 1"},
@@ -121,6 +137,19 @@ func TestDecodeRefusesHostilePayloads(t *testing.T) {
 		{"a key above its cap", longKeys, "above the cap of 65536"},
 		{"a run longer than its bytes", hugeRun, "edit ends early"},
 		{"a run above its cap", tooManyTables, "above the cap of 1048576"},
+		{"a run of tables and chunks", both, "node 1 names tables and chunks"},
+		{"chunks longer than their bytes", hugeChunks, "edit ends early"},
+		{"chunks above their cap", tooManyChunks, "length 1048577 above the cap of 1048576"},
+		{"a node that ends before its chunks", node[:len(node)-4], "edit ends early"},
+		{"a chunk with id 0", chunkWith(1, 0), "chunk with id 0"},
+		{"a chunk with an id that none can have", chunkWith(8, 0x80), "chunk with id 9223372036854775813"},
+		{"a chunk above its cap", chunkWith(9, 129), "length 129 above the cap of 128"},
+		{"a chunk longer than its bytes", chunkWith(9, 3), "edit ends early"},
+		{"a chunk of no tables", chunkWith(9, 0)[:13], "chunk 5 has 0 tables"},
+		{"a chunk that names table 0", chunkWith(13, 0), "chunk 5 names table 0"},
+		{"a chunk that ends early", chunk[:len(chunk)-1], "edit ends early"},
+		{"a drop of chunk 0", append([]byte{editDropChunk}, make([]byte, 8)...), "id 0"},
+		{"a chunk behind drops of chunks", append(appendDrop(nil, editDropChunk, 1), chunk...), "edit kind 12 behind kind 13"},
 		{"a table with id 0", number(1, 0), "table with id 0"},
 		{"a name of no bytes", append([]byte{editPutFork, 1}, make([]byte, 48)...), "name of 0 bytes"},
 		{"marks that end early", marks[:len(marks)-1], "payload byte 0: deletion vector: "},

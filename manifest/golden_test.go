@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,10 +19,10 @@ import (
 
 var update = flag.Bool("update", false, "renew the golden files; a change means a new format version")
 
-const (
-	goldenDir    = "testdata/v2"
-	oldGoldenDir = "testdata/v1" // never released, and not read any more
-)
+const goldenDir = "testdata/v3"
+
+// oldGoldenDirs were never released, and are not read any more.
+var oldGoldenDirs = map[int]string{1: "testdata/v1", 2: "testdata/v2"}
 
 // goldenStore writes the store whose bytes are pinned: a base with vectors, two
 // groups that add to them, and the marks behind the groups.
@@ -37,14 +38,20 @@ func goldenStore(t *testing.T) (*crashfs.FS, *State) {
 	require.NoError(t, err)
 	fork := Transaction{PutForks: []Fork{{ID: 60, Name: "agent-7", Parent: 1, Top: 11, Memtable: 61, CreatedUnixNano: 1_700_000_000_000_000_000, CreatedLSN: 41}}}
 	flush := Transaction{
-		PutTables: soundTables(want, 33),
-		PutNodes:  []Node{{ID: 61, Older: 11, Fork: 60, Frozen: 44, Tables: []ids.TableID{33}}},
+		PutTables: soundTables(want, 36),
+		PutNodes:  []Node{{ID: 61, Older: 11, Fork: 60, Frozen: 44, Tables: []ids.TableID{36}}},
 		PutForks:  []Fork{{ID: 60, Name: "agent-7", Parent: 1, Top: 61, Memtable: 62, CreatedUnixNano: 1_700_000_000_000_000_000, CreatedLSN: 41}},
 		Counters:  &Counters{Applied: 44, Trimmed: 30, NextID: 200, NextLSN: 150},
 		AddMarks:  []Marks{{61, 30, vectorOf(5, 1, 2)}, {61, 32, sstable.WholeVector(5)}, {11, 30, vectorOf(5, 1)}, {61, 64, vectorOf(100_000, 70_000)}},
 	}
 	drop := Transaction{DropForks: []ids.ForkID{2}, DropSnapshots: []ids.SnapshotID{3}, DropMarks: []MarksKey{{11, 31}, {61, 64}}}
-	for i, tx := range []*Transaction{&fork, &flush, &drop} {
+	partial := Transaction{
+		PutTables:  []sstable.Meta{{ID: 65, File: 66, Length: 900, Rows: 4, KeyBytes: 40, ValueBytes: 400, Smallest: []byte("i"), Largest: []byte("m")}},
+		PutChunks:  []Chunk{{ID: 10, Tables: []ids.TableID{65}}},
+		PutNodes:   []Node{{ID: 17, Older: 15, Frozen: 20, Chunks: []ids.ChunkID{7, 10}}},
+		DropChunks: []ids.ChunkID{8},
+	}
+	for i, tx := range []*Transaction{&fork, &flush, &drop, &partial} {
 		want.Apply(tx)
 		p := log.Append(tx, ids.LSN(41+i))
 		if i != 1 {
@@ -112,21 +119,23 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
-// TestTheFormatBeforeMarksIsRefused as what it is: old, and not damaged.
-func TestTheFormatBeforeMarksIsRefused(t *testing.T) {
-	disk := crashfs.New()
-	for _, name := range []string{"CURRENT", "MANIFEST-000007"} {
-		content, err := os.ReadFile(filepath.Join(oldGoldenDir, name))
-		require.NoError(t, err)
-		require.NoError(t, disk.WriteFile(testDir+"/"+name, content))
+// TestOlderFormatsAreRefused as what they are: old, and not damaged.
+func TestOlderFormatsAreRefused(t *testing.T) {
+	for version, dir := range oldGoldenDirs {
+		disk := crashfs.New()
+		for _, name := range []string{"CURRENT", "MANIFEST-000007"} {
+			content, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.NoError(t, disk.WriteFile(testDir+"/"+name, content))
+		}
+		calls := disk.Mutations()
+		_, _, err := Load(disk, testDir)
+		require.ErrorIs(t, err, errs.ErrOldFormat)
+		require.NotErrorIs(t, err, errs.ErrCorrupt)
+		require.NotErrorIs(t, err, errs.ErrNewerFormat)
+		require.ErrorContains(t, err, fmt.Sprintf("MANIFEST-000007: format version %d, this program knows 3: written in an older format", version))
+		require.ErrorIs(t, Dump(io.Discard, disk, testDir), errs.ErrOldFormat)
+		require.Equal(t, calls, disk.Mutations())
+		noOpenFiles(t, disk)
 	}
-	calls := disk.Mutations()
-	_, _, err := Load(disk, testDir)
-	require.ErrorIs(t, err, errs.ErrOldFormat)
-	require.NotErrorIs(t, err, errs.ErrCorrupt)
-	require.NotErrorIs(t, err, errs.ErrNewerFormat)
-	require.ErrorContains(t, err, "MANIFEST-000007: format version 1, this program knows 2: written in an older format")
-	require.ErrorIs(t, Dump(io.Discard, disk, testDir), errs.ErrOldFormat)
-	require.Equal(t, calls, disk.Mutations())
-	noOpenFiles(t, disk)
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // FormatVersion is the version of the manifest's format that this package
-// writes, and the only one that it reads. Version 1, without marks, was never in a
-// release.
-const FormatVersion = 2
+// writes, and the only one that it reads. Version 1, without marks, and version 2,
+// without chunks, were never in a release.
+const FormatVersion = 3
 
 // A manifest file begins with a header of headerBytes. In every version of the
 // format magic, version and checksum stay where they are, so that an old
@@ -68,7 +68,7 @@ func decodeHeader(b []byte, number ids.FileNum) (header, uint64, error) {
 	switch version := binary.LittleEndian.Uint32(b[headerVersionAt:]); {
 	case version > FormatVersion:
 		return header{}, 0, fmt.Errorf("%s: format version %d, this program knows %d: %w", name, version, FormatVersion, errs.ErrNewerFormat)
-	case version == 1:
+	case version == 1 || version == 2:
 		return header{}, 0, fmt.Errorf("%s: format version %d, this program knows %d: %w", name, version, FormatVersion, errs.ErrOldFormat)
 	case version != FormatVersion:
 		return header{}, 0, errs.Corruptf(name, headerVersionAt, "format version %d never was", version)

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
@@ -40,6 +41,15 @@ type Node struct {
 	Fork   ids.ForkID    // who wrote it; may be gone
 	Frozen ids.LSN       // the record that froze it, 0: made by a compaction
 	Tables []ids.TableID // the run: sorted by key, disjoint; may be empty
+	Chunks []ids.ChunkID // the run in another form: what these list, in this order; one of the two is empty
+}
+
+// Chunk is the record of a list of tables that long runs have in common: sorted by key,
+// disjoint, 1 to MaxChunkTables of them. It never changes under its id. A node whose run
+// differs in a few tables from another's names the same chunks but for those with them.
+type Chunk struct {
+	ID     ids.ChunkID
+	Tables []ids.TableID
 }
 
 // Counters are the numbers that must survive everything else. None of them ever
@@ -60,6 +70,7 @@ type State struct {
 	Forks     *Forks // nil in a Log that gets them from Options.Forks
 	Snapshots map[ids.SnapshotID]Snapshot
 	Nodes     map[ids.NodeID]Node
+	Chunks    map[ids.ChunkID][]ids.TableID
 	Tables    map[ids.TableID]sstable.Meta
 	Marks     map[MarksKey]*sstable.Vector // may be of nodes and tables that are not there, see Marks
 }
@@ -70,6 +81,7 @@ func NewState() *State {
 		Forks:     &Forks{},
 		Snapshots: map[ids.SnapshotID]Snapshot{},
 		Nodes:     map[ids.NodeID]Node{},
+		Chunks:    map[ids.ChunkID][]ids.TableID{},
 		Tables:    map[ids.TableID]sstable.Meta{},
 		Marks:     map[MarksKey]*sstable.Vector{},
 	}
@@ -96,6 +108,9 @@ func (s *State) apply(t *Transaction) {
 	for i := range t.PutTables {
 		s.Tables[t.PutTables[i].ID] = t.PutTables[i]
 	}
+	for _, c := range t.PutChunks {
+		s.Chunks[c.ID] = c.Tables
+	}
 	for i := range t.PutNodes {
 		s.Nodes[t.PutNodes[i].ID] = t.PutNodes[i]
 	}
@@ -116,6 +131,9 @@ func (s *State) apply(t *Transaction) {
 	for _, id := range t.DropNodes {
 		delete(s.Nodes, id)
 	}
+	for _, id := range t.DropChunks {
+		delete(s.Chunks, id)
+	}
 	for _, id := range t.DropTables {
 		delete(s.Tables, id)
 	}
@@ -124,6 +142,25 @@ func (s *State) apply(t *Transaction) {
 	}
 	for _, k := range t.DropMarks {
 		delete(s.Marks, k)
+	}
+}
+
+// Run gives the tables of a node's run, in key order. Chunks that are not there are
+// left out.
+func (s *State) Run(n *Node) iter.Seq[ids.TableID] {
+	return func(yield func(ids.TableID) bool) {
+		for _, id := range n.Tables {
+			if !yield(id) {
+				return
+			}
+		}
+		for _, c := range n.Chunks {
+			for _, id := range s.Chunks[c] {
+				if !yield(id) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ type Transaction struct {
 	DropSnapshots []ids.SnapshotID
 	PutNodes      []Node
 	DropNodes     []ids.NodeID
+	PutChunks     []Chunk
+	DropChunks    []ids.ChunkID
 	PutTables     []sstable.Meta
 	DropTables    []ids.TableID
 	AddMarks      []Marks
@@ -33,6 +35,7 @@ func (t *Transaction) Empty() bool {
 	return len(t.PutForks) == 0 && len(t.DropForks) == 0 &&
 		len(t.PutSnapshots) == 0 && len(t.DropSnapshots) == 0 &&
 		len(t.PutNodes) == 0 && len(t.DropNodes) == 0 &&
+		len(t.PutChunks) == 0 && len(t.DropChunks) == 0 &&
 		len(t.PutTables) == 0 && len(t.DropTables) == 0 &&
 		len(t.AddMarks) == 0 && len(t.DropMarks) == 0 &&
 		t.Counters == nil

@@ -27,6 +27,7 @@ type workload struct {
 	random *rand.Rand
 	model  *State
 	id     uint64
+	chunk  ids.ChunkID
 	lsn    ids.LSN
 
 	states map[string]Position // fingerprint of the state after each transaction
@@ -100,6 +101,8 @@ func merge(t, step *Transaction) {
 	t.PutForks = append(t.PutForks, step.PutForks...)
 	t.PutSnapshots = append(t.PutSnapshots, step.PutSnapshots...)
 	t.PutNodes = append(t.PutNodes, step.PutNodes...)
+	t.PutChunks = append(t.PutChunks, step.PutChunks...)
+	t.DropChunks = append(t.DropChunks, step.DropChunks...)
 	t.PutTables = append(t.PutTables, step.PutTables...)
 	t.DropForks = append(t.DropForks, step.DropForks...)
 	t.DropSnapshots = append(t.DropSnapshots, step.DropSnapshots...)
@@ -187,7 +190,8 @@ func (w *workload) fork() Fork {
 // flush puts a fork's memtable into tables, as the node it was born to be.
 func (w *workload) flush(t *Transaction) {
 	f := w.fork()
-	n := Node{ID: f.Memtable, Older: f.Top, Fork: f.ID, Frozen: w.lsn, Tables: w.run(t)}
+	n := Node{ID: f.Memtable, Older: f.Top, Fork: f.ID, Frozen: w.lsn}
+	w.run(t, &n, 0)
 	f.Top, f.Memtable = n.ID, ids.NodeID(w.newID())
 	if w.random.IntN(2) == 0 {
 		w.mark(t, n.ID)
@@ -203,25 +207,56 @@ func (w *workload) compact(t *Transaction) {
 	}
 	keys := sortedKeys(w.model.Nodes)
 	n := w.model.Nodes[keys[w.random.IntN(len(keys))]]
+	kept := n.Chunks
+	if len(kept) > 0 {
+		kept = kept[:w.random.IntN(len(kept))]
+	}
+	for _, id := range n.Chunks[len(kept):] {
+		t.DropChunks = append(t.DropChunks, id)
+		t.DropTables = append(t.DropTables, w.model.Chunks[id]...)
+	}
 	t.DropTables = append(t.DropTables, n.Tables...)
-	n.Tables = w.run(t)
+	n.Tables, n.Chunks = nil, slices.Clone(kept)
+	at := 0
+	for id := range w.model.Run(&n) {
+		fmt.Sscanf(string(w.model.Tables[id].Smallest), "key-%d", &at)
+		at++
+	}
+	w.run(t, &n, at)
 	t.PutNodes = append(t.PutNodes, n)
 }
 
-func (w *workload) run(t *Transaction) []ids.TableID {
-	var run []ids.TableID
+// run gives a node tables behind those that it has, as they are or in chunks.
+func (w *workload) run(t *Transaction, n *Node, at int) {
 	file := ids.FileNum(w.newID())
+	cut := len(n.Chunks) > 0 || w.random.IntN(2) == 0
+	var chunk []ids.TableID
 	for i := range w.random.IntN(4) {
 		m := sstable.Meta{
 			ID: w.tableID(), File: file, Offset: uint64(i) * 4096, Length: 4000,
 			Tombstones: uint64(i), KeyBytes: 100, ValueBytes: 1000,
-			Smallest: fmt.Appendf(nil, "key-%d-%s", i, "a"), Largest: fmt.Appendf(nil, "key-%d-%s", i, "z"),
+			Smallest: fmt.Appendf(nil, "key-%09d-%s", at+i, "a"), Largest: fmt.Appendf(nil, "key-%09d-%s", at+i, "z"),
 		}
 		m.Rows = rowsOf(m.ID)
 		t.PutTables = append(t.PutTables, m)
-		run = append(run, m.ID)
+		if !cut {
+			n.Tables = append(n.Tables, m.ID)
+			continue
+		}
+		if chunk = append(chunk, m.ID); w.random.IntN(2) == 0 {
+			w.putChunk(t, n, chunk)
+			chunk = nil
+		}
 	}
-	return run
+	w.putChunk(t, n, chunk)
+}
+
+func (w *workload) putChunk(t *Transaction, n *Node, tables []ids.TableID) {
+	if len(tables) > 0 {
+		w.chunk++
+		t.PutChunks = append(t.PutChunks, Chunk{ID: w.chunk, Tables: tables})
+		n.Chunks = append(n.Chunks, w.chunk)
+	}
 }
 
 // tableID gives the id of a new table, which may have marks on it already.
@@ -238,7 +273,7 @@ func clone(s *State) *State {
 	return &State{
 		StoreID: s.StoreID, Counters: s.Counters,
 		Forks: s.Forks.Clone(), Snapshots: maps.Clone(s.Snapshots), Nodes: maps.Clone(s.Nodes), Tables: maps.Clone(s.Tables),
-		Marks: maps.Clone(s.Marks),
+		Chunks: maps.Clone(s.Chunks), Marks: maps.Clone(s.Marks),
 	}
 }
 
@@ -247,7 +282,7 @@ func clone(s *State) *State {
 func fingerprint(s *State) string {
 	known := clone(s)
 	known.forgetMarks()
-	return fmt.Sprint(s.StoreID, s.Counters, slices.Collect(s.Forks.All()), sorted(s.Snapshots), sorted(s.Nodes), sorted(s.Tables), spellMarks(known))
+	return fmt.Sprint(s.StoreID, s.Counters, slices.Collect(s.Forks.All()), sorted(s.Snapshots), sorted(s.Nodes), s.Chunks, sorted(s.Tables), spellMarks(known))
 }
 
 // spellMarks spells all vectors out, row by row.

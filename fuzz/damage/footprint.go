@@ -89,7 +89,7 @@ func pathsOf(fs vfs.FS, options engine.Options) (map[string]footprint, error) {
 		p := footprint{}
 		for id != 0 {
 			n := state.Nodes[id]
-			for _, table := range n.Tables {
+			for table := range state.Run(&n) {
 				m := state.Tables[table]
 				name := ids.TableFileName(m.File)
 				p[name] = append(p[name], extent{int64(m.Offset), int64(m.Offset + m.Length)})

@@ -119,7 +119,7 @@ type Store struct {
 
 // unreleased are versions that were in no release, and that no program reads any
 // more. Their stores stay to be refused.
-var unreleased = []string{"current1-manifest1-log1-table1", "current1-manifest2-log1-table1", "current1-manifest2-log2-table1"}
+var unreleased = []string{"current1-manifest1-log1-table1", "current1-manifest2-log1-table1", "current1-manifest2-log2-table1", "current1-manifest2-log3-table1"}
 
 // Stores gives all committed ones of versions that are read, by version and name.
 func Stores() ([]Store, error) { return stores(false) }

@@ -27,6 +27,11 @@ type NodeID uint64
 // TableID names one sorted table for ever, wherever its bytes lie.
 type TableID uint64
 
+// ChunkID names one list of tables in a manifest. It is the one number that is not
+// reserved before it is given out: no file but a manifest has it in it, and every open
+// writes a new one, in which the next number is above all that are there.
+type ChunkID uint64
+
 // FileNum numbers a file of the store's directory.
 type FileNum uint64
 

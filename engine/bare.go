@@ -117,10 +117,6 @@ type skipper struct {
 	tried  bool
 }
 
-func (r *viewer) newSkipper(v *view, at ids.LSN, bounds Range) *skipper {
-	return &skipper{r: r, v: v, at: at, bounds: bounds}
-}
-
 // present tells whether the view was the fork's at the moment of at: it is as long
 // as nothing has replaced it.
 func (s *skipper) present() bool {

@@ -224,7 +224,7 @@ func TestAWriteDuringAWalkIsNotBare(t *testing.T) {
 			it, err := f.NewIter(Range{})
 			require.NoError(t, err)
 			defer it.Close()
-			skip := f.shared().newSkipper(it.v, ids.LSN(s.visible.Load()), Range{})
+			skip := &skipper{r: &f.shared().viewer, v: it.v, at: ids.LSN(s.visible.Load())}
 			begin, end := number(10), number(90)
 			if c.backward {
 				begin, end = number(90), number(10)

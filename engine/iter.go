@@ -13,12 +13,13 @@ import (
 // compacted meanwhile. It is used by one goroutine and must be closed: until then
 // it keeps the files that it reads. After Store.Close it ends with ErrClosed.
 type Iterator struct {
-	s    *Store
-	v    *view
-	rows *iterator.Live
-	row  iterator.Row // that it stands on
-	err  error
-	done bool
+	s     *Store
+	v     *view
+	stack *stack         // what it reads through; nil once it is closed
+	rows  *iterator.Live // the top of stack
+	row   iterator.Row   // that it stands on
+	err   error
+	done  bool
 
 	sought []byte // the key of the last seek
 }
@@ -35,24 +36,10 @@ func (r *viewer) NewIter(rng Range) (*Iterator, error) {
 	r.s.opts.Schedule.Reach(schedule.IteratorOpening)
 	at := ids.LSN(r.s.visible.Load())
 	r.s.counter.iterators.Add(1)
-	it := &Iterator{s: r.s, v: v, rows: iterator.NewLive(v.rows(at, rng), r.newSkipper(v, at, rng))}
+	st := r.s.takeStack()
+	it := &Iterator{s: r.s, v: v, stack: st, rows: st.live(r, v, at, rng)}
 	it.rows.Into(&it.row)
 	return it, nil
-}
-
-// rows merges the layers within a range, tombstones included. What a row need
-// not pass through is left out.
-func (v *view) rows(at ids.LSN, rng Range) iterator.Iterator {
-	var rows iterator.Iterator
-	if in := v.inputs(at); len(in) == 1 {
-		rows = in[0]
-	} else {
-		rows = iterator.NewMerge(in)
-	}
-	if rng.Lower != nil || rng.Upper != nil {
-		rows = iterator.NewBounded(rows, rng.Lower, rng.Upper)
-	}
-	return rows
 }
 
 func (it *Iterator) usable() bool {
@@ -131,6 +118,8 @@ func (it *Iterator) Close() error {
 	}
 	it.done = true
 	it.fail(it.rows.Close())
+	it.s.giveStack(it.stack)
+	it.stack, it.rows, it.row = nil, nil, iterator.Row{}
 	it.s.counter.iterators.Add(-1)
 	it.s.opts.Schedule.Reach(schedule.IteratorClosing)
 	it.v.release()

@@ -185,50 +185,6 @@ func (v *view) getIn(l *layer, dst, key []byte, hash uint64) (out []byte, kind i
 	return r.GetHashed(dst, key, hash, dead.get())
 }
 
-// inputs gives an iterator for each layer, newest first. What a range delete of a
-// newer memtable covers is left out.
-func (v *view) inputs(at ids.LSN) []iterator.Iterator {
-	layers := v.layers()
-	in := make([]iterator.Iterator, 0, len(layers)+1)
-	var hidden []iterator.Span
-	add := func(it iterator.Iterator) {
-		if len(hidden) > 0 {
-			it = iterator.NewMasked(it, hidden)
-		}
-		in = append(in, it)
-	}
-	if v.mem != nil {
-		add(v.mem.NewIter(at))
-		hidden = v.mem.Spans(at)
-	}
-	for _, l := range layers {
-		if l.mem != nil {
-			add(l.mem.NewIter(memtable.MaxLSN))
-			hidden = iterator.JoinSpans(slices.Concat(hidden, l.mem.Spans(memtable.MaxLSN)))
-		} else {
-			add(v.runIter(l.run))
-		}
-	}
-	return in
-}
-
-// runIter walks the live rows of a layer's run, opening only the tables it comes to.
-func (v *view) runIter(run *forktree.Run) iterator.Iterator {
-	tables := v.dead.aliveIn(run)
-	return iterator.NewConcat(len(tables),
-		func(i int) (smallest, largest []byte) {
-			m := &tables[i].Meta
-			return m.Smallest, m.Largest
-		},
-		func(i int) (iterator.Iterator, error) {
-			r, err := v.s.tables.ReaderAt(&tables[i].Place)
-			if err != nil {
-				return nil, err
-			}
-			return r.NewIter(v.dead.of(tables[i]).get()), nil
-		})
-}
-
 // viewer is what forks and snapshots have in common for reading: a cached view.
 // Loading the view and counting a reference on it is one step under its lock.
 // Lock order: Store.mu before viewer.mu.

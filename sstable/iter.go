@@ -51,10 +51,18 @@ func (r *Reader) NewIter(dead *Dead) *Iter { return r.newIter(dead, true) }
 func (r *Reader) NewUncachedIter(dead *Dead) *Iter { return r.newIter(dead, false) }
 
 func (r *Reader) newIter(dead *Dead, keep bool) *Iter {
-	r.checkDead(dead)
-	it := &Iter{r: r, dead: dead, keep: keep}
-	it.into, it.key = &it.own, it.room[:0]
+	it := &Iter{}
+	it.reset(r, dead, keep)
 	return it
+}
+
+// Reset makes it what r.NewIter(dead) gives. It must be closed, or never have been used.
+func (it *Iter) Reset(r *Reader, dead *Dead) { it.reset(r, dead, true) }
+
+func (it *Iter) reset(r *Reader, dead *Dead, keep bool) {
+	r.checkDead(dead)
+	*it = Iter{r: r, dead: dead, keep: keep}
+	it.into, it.key = &it.own, it.room[:0]
 }
 
 // First moves to the first row.

@@ -38,7 +38,7 @@ func FuzzMemtable(f *testing.F) {
 				at := min(len(key), int(step>>3&1)*16) // behind the prefix, or anywhere
 				key = append(key[:at:at], script[:n]...)
 				script = script[n:]
-				if len(open) > 0 && open[len(open)-1].it.(*iter).at >= h.lsn {
+				if len(open) > 0 && open[len(open)-1].it.(*Iter).at >= h.lsn {
 					h.lsn++ // what is added is younger than any iterator
 				}
 				if step&7 == 7 {

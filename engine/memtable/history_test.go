@@ -155,7 +155,7 @@ func TestRandomHistory(t *testing.T) {
 					if rng.IntN(3) > 0 {
 						h.lsn++
 					}
-					if len(open) > 0 && open[len(open)-1].it.(*iter).at >= h.lsn {
+					if len(open) > 0 && open[len(open)-1].it.(*Iter).at >= h.lsn {
 						h.lsn++ // what is added from now on must be younger than any iterator
 					}
 					if rng.IntN(4) == 0 {
@@ -166,7 +166,7 @@ func TestRandomHistory(t *testing.T) {
 					if rng.IntN(c.adds/30) == 0 {
 						at := h.lsn - min(h.lsn, ids.LSN(rng.IntN(3)*rng.IntN(c.adds)))
 						open = append(open, &heldIter{it: h.m.NewIter(at), rows: h.rows(at), at: -1})
-						slices.SortFunc(open, func(a, b *heldIter) int { return int(a.it.(*iter).at) - int(b.it.(*iter).at) })
+						slices.SortFunc(open, func(a, b *heldIter) int { return int(a.it.(*Iter).at) - int(b.it.(*Iter).at) })
 						if len(open) > 8 {
 							victim := rng.IntN(len(open))
 							require.NoError(t, open[victim].it.Close())

@@ -73,7 +73,7 @@ func mergeRefs(newer, older *Memtable, spans []iterator.Span) (all chunks, refs 
 	refs = make([]ref, 0, max(newer.Len(), older.Len()))
 	hashes = make([]uint64, 0, cap(refs))
 	ranges, hidden := cover{spans}, cover{newer.Spans(MaxLSN)}
-	take := func(it *iter, shift ref) {
+	take := func(it *Iter, shift ref) {
 		if it.row.kind == iterator.Tombstone && ranges.holds(it.row.key) {
 			return
 		}

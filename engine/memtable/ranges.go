@@ -139,7 +139,7 @@ func (m *Memtable) cover(lsn ids.LSN, span iterator.Span) {
 }
 
 // floor moves to the last row at or before key.
-func (it *iter) floor(key []byte) bool {
+func (it *Iter) floor(key []byte) bool {
 	if !it.SeekGE(key) {
 		return it.Last()
 	}
@@ -149,7 +149,7 @@ func (it *iter) floor(key []byte) bool {
 // coveredTo tells how far everything is covered from the fragment on where it
 // stands; nil means to the last key. It moves to the first fragment behind that,
 // and more is false if there is none.
-func (it *iter) coveredTo() (end []byte, more bool) {
+func (it *Iter) coveredTo() (end []byte, more bool) {
 	for end = spanOf(it.row).Hi; end != nil; end = spanOf(it.row).Hi {
 		if !it.Next() {
 			return end, false

@@ -18,7 +18,8 @@
 //  4. NewLive takes the tombstones out, which must not happen before the merge:
 //     a tombstone hides older rows only as long as it is there.
 //  5. NewBounded stops at the caller's bounds.
-//  6. Close goes down the same way and closes every source.
+//  6. Close goes down the same way and closes every source. What is closed can be
+//     Reset for the next scan, so that short ones do not pay for the making.
 //
 // The key that is passed to a seek is only read during the call. It must not be
 // memory that the same iterator handed out, because a seek may give that memory

@@ -30,9 +30,15 @@ type Live struct {
 // nil, knows how to avoid. NewLive takes it over: it is closed by the Close of the
 // result.
 func NewLive(it Iterator, skip Skipper) *Live {
-	l := &Live{it: it, skip: skip}
-	l.Into(&l.own)
+	l := &Live{}
+	l.Reset(it, skip)
 	return l
+}
+
+// Reset makes it what NewLive makes. It must be closed, or never have been used.
+func (l *Live) Reset(it Iterator, skip Skipper) {
+	*l = Live{it: it, skip: skip}
+	l.Into(&l.own)
 }
 
 // First moves to the first row.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // Merge gives the union of several inputs, each key once: the row of the newest
@@ -52,12 +53,20 @@ type mergeInput struct {
 // NewMerge merges inputs, newest first, and takes them over: Close closes them.
 // It allocates once for all; no move allocates.
 func NewMerge(inputs []Iterator) *Merge {
-	m := &Merge{inputs: make([]mergeInput, len(inputs)), order: make([]mergePlace, 0, len(inputs))}
+	m := &Merge{}
+	m.Reset(inputs)
+	return m
+}
+
+// Reset makes it a new merge of inputs, in the memory that it has. It must be closed, or
+// never have been used.
+func (m *Merge) Reset(inputs []Iterator) {
+	n := len(inputs)
+	*m = Merge{inputs: slices.Grow(m.inputs[:0], n)[:n], order: slices.Grow(m.order[:0], n), shared: m.shared[:0]}
 	for i, it := range inputs {
-		m.inputs[i].it = it
+		m.inputs[i] = mergeInput{it: it}
 		it.Into(&m.inputs[i].row)
 	}
-	return m
 }
 
 // First moves to the smallest key of all inputs.
@@ -154,6 +163,7 @@ func (m *Merge) Close() error {
 		if err := m.inputs[i].it.Close(); m.err == nil {
 			m.err = err
 		}
+		m.inputs[i].row = Row{}
 	}
 	return m.err
 }

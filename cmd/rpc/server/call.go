@@ -194,7 +194,7 @@ func (s *Server) otherStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 	if err != nil {
 		return err
 	}
-	return foreign(handler(srv, stream))
+	return foreign(s.untilStopped(c, func() error { return handler(srv, stream) }))
 }
 
 // foreign is an error of another service: a status, which is to stay as it is.

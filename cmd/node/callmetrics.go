@@ -106,4 +106,10 @@ func (m *callMetrics) Done(e server.Event) {
 
 // takesItsTime tells whether a call lasts as long as its caller wants or as there is
 // work: that says nothing about the node.
-func takesItsTime(e server.Event) bool { return e.Method == "Scan" || e.Verb == server.VerbAdmin }
+func takesItsTime(e server.Event) bool {
+	switch e.Method {
+	case "Scan", "HealthWatch", "Reflection":
+		return true
+	}
+	return e.Verb == server.VerbAdmin
+}

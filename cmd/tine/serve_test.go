@@ -181,7 +181,7 @@ func TestANodeServesUntilItIsToldToEnd(t *testing.T) {
 		require.Equal(t, "ok\n", body)
 	}
 	require.Equal(t, "1", n.metric("tine_ready"))
-	require.Equal(t, "1", n.metric("tine_forks"))
+	require.Equal(t, "2", n.metric("tine_forks"), "main, and the node's own")
 	status, body := n.get(n.Pprof, "/debug/pprof/")
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, "goroutine")

@@ -40,11 +40,11 @@ type callKey struct{}
 // callOf finds the call in the context that the library hands to a method.
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// begin admits a call of a method, or says why not. end must be called either way.
-func (s *Server) begin(ctx context.Context, method string) (*call, error) {
+// begin begins a call of a method, which its end must follow.
+func (s *Server) begin(ctx context.Context, method string) *call {
 	c := &call{s: s, rule: rules[method], ctx: ctx, start: time.Now(), account: accountOf(ctx)}
 	c.lease, _ = ctx.Value(leaseKey{}).(*lease)
-	return c, c.admit(method)
+	return c
 }
 
 // end gives back what the call held, tells of it, and makes its error a status. It is
@@ -54,7 +54,7 @@ func (c *call) end(err *error) {
 		c.s.o.Logger.Error("panic", "method", c.name(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		*err = fmt.Errorf("%w: panic, see the node's log", wire.ErrInternal)
 	}
-	if *err != nil && !c.s.stopping() {
+	if *err != nil {
 		// What waits for a context says only that it ended; its cause says why.
 		if ended := c.ended(); ended != nil && errors.Is(*err, c.ctx.Err()) {
 			*err = ended
@@ -159,9 +159,9 @@ func (s *Server) desc() *grpc.ServiceDesc {
 
 func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, from func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
-		c, err := s.begin(ctx, method)
+		c := s.begin(ctx, method)
 		defer c.end(&err)
-		if err != nil {
+		if err := c.admit(method); err != nil {
 			return nil, err
 		}
 		m, err := handler(srv, context.WithValue(ctx, callKey{}, c), func(into any) error {
@@ -176,9 +176,9 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 
 // otherUnary and otherStream let calls of health and reflection pass.
 func (s *Server) otherUnary(ctx context.Context, m any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
-	c, err := s.begin(ctx, info.FullMethod)
+	c := s.begin(ctx, info.FullMethod)
 	defer c.end(&err)
-	if err != nil {
+	if err := c.admit(info.FullMethod); err != nil {
 		return nil, err
 	}
 	answer, err = handler(ctx, m)
@@ -189,9 +189,9 @@ func (s *Server) otherStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 	if _, ours := srv.(*Server); ours {
 		return handler(srv, stream) // has its begin and end
 	}
-	c, err := s.begin(stream.Context(), info.FullMethod)
+	c := s.begin(stream.Context(), info.FullMethod)
 	defer c.end(&err)
-	if err != nil {
+	if err := c.admit(info.FullMethod); err != nil {
 		return err
 	}
 	return foreign(s.untilStopped(c, func() error { return handler(srv, stream) }))

@@ -56,6 +56,11 @@ func startNodeIn(t *testing.T, dir string, o server.Options, more ...grpc.DialOp
 
 // dial makes one more connection.
 func (n *node) dial(more ...grpc.DialOption) tinepb.TineClient {
+	return tinepb.NewTineClient(n.conn(more...))
+}
+
+func (n *node) conn(more ...grpc.DialOption) *grpc.ClientConn {
+	n.t.Helper()
 	more = append([]grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
@@ -63,7 +68,7 @@ func (n *node) dial(more ...grpc.DialOption) tinepb.TineClient {
 	conn, err := grpc.NewClient(n.addr, more...)
 	require.NoError(n.t, err)
 	n.t.Cleanup(func() { conn.Close() })
-	return tinepb.NewTineClient(conn)
+	return conn
 }
 
 func (n *node) close() {
@@ -88,7 +93,6 @@ func ref(name string) *tinepb.Ref { return &tinepb.Ref{Name: name} }
 func fork(name string) *tinepb.Source {
 	return &tinepb.Source{Of: &tinepb.Source_Fork{Fork: ref(name)}}
 }
-
 
 func set(fork uint32, key, value string) *tinepb.Op {
 	return &tinepb.Op{Kind: tinepb.Op_SET, Fork: fork, Key: []byte(key), Value: []byte(value)}

@@ -37,6 +37,7 @@ type Server struct {
 	conns     conns
 	inFlight  atomic.Int64
 	scans     atomic.Int64
+	copying   sync.Mutex    // held by a backup or check
 	bytes     budget        // of messages
 	receiving chan struct{} // has room for messages that are not whole yet
 

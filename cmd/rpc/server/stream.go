@@ -11,9 +11,9 @@ import (
 
 func (s *Server) stream(method string, handler grpc.StreamHandler) grpc.StreamHandler {
 	return func(srv any, stream grpc.ServerStream) (err error) {
-		c, err := s.begin(stream.Context(), method)
+		c := s.begin(stream.Context(), method)
 		defer c.end(&err)
-		if err != nil {
+		if err := c.admit(method); err != nil {
 			return err
 		}
 		return handler(srv, &callStream{stream, c, context.WithValue(stream.Context(), callKey{}, c)})

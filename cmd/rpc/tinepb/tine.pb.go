@@ -323,7 +323,7 @@ func (x Error_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Error_Kind.Descriptor instead.
 func (Error_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_tine_proto_rawDescGZIP(), []int{66, 0}
+	return file_tine_proto_rawDescGZIP(), []int{67, 0}
 }
 
 // Ref names a fork or a snapshot. With id 0 the name alone decides. Otherwise both
@@ -4209,9 +4209,12 @@ func (*SettleResponse) Descriptor() ([]byte, []int) {
 	return file_tine_proto_rawDescGZIP(), []int{60}
 }
 
+// BackupRequest says what is copied. Without any forks and snapshots it is everything;
+// otherwise only what is named, of which at least one is a fork.
 type BackupRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Forks         []*Ref                 `protobuf:"bytes,1,rep,name=forks,proto3" json:"forks,omitempty"` // none: all forks and snapshots
+	Forks         []*Ref                 `protobuf:"bytes,1,rep,name=forks,proto3" json:"forks,omitempty"`
+	Snapshots     []*Ref                 `protobuf:"bytes,2,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4253,6 +4256,13 @@ func (x *BackupRequest) GetForks() []*Ref {
 	return nil
 }
 
+func (x *BackupRequest) GetSnapshots() []*Ref {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
 // BackupResponse is one step of writing a backup's directory: `file` begins a file,
 // `data` goes on with it, `file_end` ends it, and `end` ends the backup. Without `end`
 // it is not a backup.
@@ -4264,6 +4274,7 @@ type BackupResponse struct {
 	//	*BackupResponse_Data
 	//	*BackupResponse_FileEnd
 	//	*BackupResponse_End
+	//	*BackupResponse_Progress
 	Step          isBackupResponse_Step `protobuf_oneof:"step"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4342,6 +4353,15 @@ func (x *BackupResponse) GetEnd() *BackupEnd {
 	return nil
 }
 
+func (x *BackupResponse) GetProgress() *BackupProgress {
+	if x != nil {
+		if x, ok := x.Step.(*BackupResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
 type isBackupResponse_Step interface {
 	isBackupResponse_Step()
 }
@@ -4362,6 +4382,10 @@ type BackupResponse_End struct {
 	End *BackupEnd `protobuf:"bytes,4,opt,name=end,proto3,oneof"`
 }
 
+type BackupResponse_Progress struct {
+	Progress *BackupProgress `protobuf:"bytes,5,opt,name=progress,proto3,oneof"`
+}
+
 func (*BackupResponse_File) isBackupResponse_Step() {}
 
 func (*BackupResponse_Data) isBackupResponse_Step() {}
@@ -4369,6 +4393,60 @@ func (*BackupResponse_Data) isBackupResponse_Step() {}
 func (*BackupResponse_FileEnd) isBackupResponse_Step() {}
 
 func (*BackupResponse_End) isBackupResponse_Step() {}
+
+func (*BackupResponse_Progress) isBackupResponse_Step() {}
+
+type BackupProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Done          uint64                 `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"` // bytes of tables
+	Of            uint64                 `protobuf:"varint,2,opt,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupProgress) Reset() {
+	*x = BackupProgress{}
+	mi := &file_tine_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupProgress) ProtoMessage() {}
+
+func (x *BackupProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_tine_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupProgress.ProtoReflect.Descriptor instead.
+func (*BackupProgress) Descriptor() ([]byte, []int) {
+	return file_tine_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *BackupProgress) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *BackupProgress) GetOf() uint64 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
 
 type BackupFile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4380,7 +4458,7 @@ type BackupFile struct {
 
 func (x *BackupFile) Reset() {
 	*x = BackupFile{}
-	mi := &file_tine_proto_msgTypes[63]
+	mi := &file_tine_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4470,7 @@ func (x *BackupFile) String() string {
 func (*BackupFile) ProtoMessage() {}
 
 func (x *BackupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_tine_proto_msgTypes[63]
+	mi := &file_tine_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4483,7 @@ func (x *BackupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupFile.ProtoReflect.Descriptor instead.
 func (*BackupFile) Descriptor() ([]byte, []int) {
-	return file_tine_proto_rawDescGZIP(), []int{63}
+	return file_tine_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *BackupFile) GetName() string {
@@ -4432,7 +4510,7 @@ type BackupFileEnd struct {
 
 func (x *BackupFileEnd) Reset() {
 	*x = BackupFileEnd{}
-	mi := &file_tine_proto_msgTypes[64]
+	mi := &file_tine_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4444,7 +4522,7 @@ func (x *BackupFileEnd) String() string {
 func (*BackupFileEnd) ProtoMessage() {}
 
 func (x *BackupFileEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_tine_proto_msgTypes[64]
+	mi := &file_tine_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4457,7 +4535,7 @@ func (x *BackupFileEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupFileEnd.ProtoReflect.Descriptor instead.
 func (*BackupFileEnd) Descriptor() ([]byte, []int) {
-	return file_tine_proto_rawDescGZIP(), []int{64}
+	return file_tine_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *BackupFileEnd) GetSize() int64 {
@@ -4481,13 +4559,16 @@ type BackupEnd struct {
 	Lsn           uint64                 `protobuf:"varint,3,opt,name=lsn,proto3" json:"lsn,omitempty"` // of the moment that was copied
 	Forks         int64                  `protobuf:"varint,4,opt,name=forks,proto3" json:"forks,omitempty"`
 	Snapshots     int64                  `protobuf:"varint,5,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
+	Tables        int64                  `protobuf:"varint,6,opt,name=tables,proto3" json:"tables,omitempty"`
+	TableBytes    uint64                 `protobuf:"varint,7,opt,name=table_bytes,json=tableBytes,proto3" json:"table_bytes,omitempty"`
+	LogRecords    int64                  `protobuf:"varint,8,opt,name=log_records,json=logRecords,proto3" json:"log_records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BackupEnd) Reset() {
 	*x = BackupEnd{}
-	mi := &file_tine_proto_msgTypes[65]
+	mi := &file_tine_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4499,7 +4580,7 @@ func (x *BackupEnd) String() string {
 func (*BackupEnd) ProtoMessage() {}
 
 func (x *BackupEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_tine_proto_msgTypes[65]
+	mi := &file_tine_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4512,7 +4593,7 @@ func (x *BackupEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupEnd.ProtoReflect.Descriptor instead.
 func (*BackupEnd) Descriptor() ([]byte, []int) {
-	return file_tine_proto_rawDescGZIP(), []int{65}
+	return file_tine_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *BackupEnd) GetFiles() int64 {
@@ -4550,6 +4631,27 @@ func (x *BackupEnd) GetSnapshots() int64 {
 	return 0
 }
 
+func (x *BackupEnd) GetTables() int64 {
+	if x != nil {
+		return x.Tables
+	}
+	return 0
+}
+
+func (x *BackupEnd) GetTableBytes() uint64 {
+	if x != nil {
+		return x.TableBytes
+	}
+	return 0
+}
+
+func (x *BackupEnd) GetLogRecords() int64 {
+	if x != nil {
+		return x.LogRecords
+	}
+	return 0
+}
+
 // Error is the detail of a failed call's status.
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4566,7 +4668,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_tine_proto_msgTypes[66]
+	mi := &file_tine_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +4680,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_tine_proto_msgTypes[66]
+	mi := &file_tine_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,7 +4693,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_tine_proto_rawDescGZIP(), []int{66}
+	return file_tine_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Error) GetKind() Error_Kind {
@@ -4944,28 +5046,38 @@ const file_tine_proto_rawDesc = "" +
 	"\x0eCompactRequest\"\x11\n" +
 	"\x0fCompactResponse\"\x0f\n" +
 	"\rSettleRequest\"\x10\n" +
-	"\x0eSettleResponse\"3\n" +
+	"\x0eSettleResponse\"_\n" +
 	"\rBackupRequest\x12\"\n" +
-	"\x05forks\x18\x01 \x03(\v2\f.tine.v1.RefR\x05forks\"\xb6\x01\n" +
+	"\x05forks\x18\x01 \x03(\v2\f.tine.v1.RefR\x05forks\x12*\n" +
+	"\tsnapshots\x18\x02 \x03(\v2\f.tine.v1.RefR\tsnapshots\"\xed\x01\n" +
 	"\x0eBackupResponse\x12)\n" +
 	"\x04file\x18\x01 \x01(\v2\x13.tine.v1.BackupFileH\x00R\x04file\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x123\n" +
 	"\bfile_end\x18\x03 \x01(\v2\x16.tine.v1.BackupFileEndH\x00R\afileEnd\x12&\n" +
-	"\x03end\x18\x04 \x01(\v2\x12.tine.v1.BackupEndH\x00R\x03endB\x06\n" +
+	"\x03end\x18\x04 \x01(\v2\x12.tine.v1.BackupEndH\x00R\x03end\x125\n" +
+	"\bprogress\x18\x05 \x01(\v2\x17.tine.v1.BackupProgressH\x00R\bprogressB\x06\n" +
 	"\x04step\"4\n" +
+	"\x0eBackupProgress\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\x04R\x04done\x12\x0e\n" +
+	"\x02of\x18\x02 \x01(\x04R\x02of\"4\n" +
 	"\n" +
 	"BackupFile\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\"?\n" +
 	"\rBackupFileEnd\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x03R\x04size\x12\x1a\n" +
-	"\bchecksum\x18\x02 \x01(\x04R\bchecksum\"}\n" +
+	"\bchecksum\x18\x02 \x01(\x04R\bchecksum\"\xd7\x01\n" +
 	"\tBackupEnd\x12\x14\n" +
 	"\x05files\x18\x01 \x01(\x03R\x05files\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x10\n" +
 	"\x03lsn\x18\x03 \x01(\x04R\x03lsn\x12\x14\n" +
 	"\x05forks\x18\x04 \x01(\x03R\x05forks\x12\x1c\n" +
-	"\tsnapshots\x18\x05 \x01(\x03R\tsnapshots\"\x8e\x06\n" +
+	"\tsnapshots\x18\x05 \x01(\x03R\tsnapshots\x12\x16\n" +
+	"\x06tables\x18\x06 \x01(\x03R\x06tables\x12\x1f\n" +
+	"\vtable_bytes\x18\a \x01(\x04R\n" +
+	"tableBytes\x12\x1f\n" +
+	"\vlog_records\x18\b \x01(\x03R\n" +
+	"logRecords\"\x8e\x06\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.tine.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
@@ -5056,7 +5168,7 @@ func file_tine_proto_rawDescGZIP() []byte {
 }
 
 var file_tine_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tine_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_tine_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_tine_proto_goTypes = []any{
 	(Op_Kind)(0),                   // 0: tine.v1.Op.Kind
 	(ScanResponse_End)(0),          // 1: tine.v1.ScanResponse.End
@@ -5125,10 +5237,11 @@ var file_tine_proto_goTypes = []any{
 	(*SettleResponse)(nil),         // 64: tine.v1.SettleResponse
 	(*BackupRequest)(nil),          // 65: tine.v1.BackupRequest
 	(*BackupResponse)(nil),         // 66: tine.v1.BackupResponse
-	(*BackupFile)(nil),             // 67: tine.v1.BackupFile
-	(*BackupFileEnd)(nil),          // 68: tine.v1.BackupFileEnd
-	(*BackupEnd)(nil),              // 69: tine.v1.BackupEnd
-	(*Error)(nil),                  // 70: tine.v1.Error
+	(*BackupProgress)(nil),         // 67: tine.v1.BackupProgress
+	(*BackupFile)(nil),             // 68: tine.v1.BackupFile
+	(*BackupFileEnd)(nil),          // 69: tine.v1.BackupFileEnd
+	(*BackupEnd)(nil),              // 70: tine.v1.BackupEnd
+	(*Error)(nil),                  // 71: tine.v1.Error
 }
 var file_tine_proto_depIdxs = []int32{
 	4,  // 0: tine.v1.Source.fork:type_name -> tine.v1.Ref
@@ -5176,62 +5289,64 @@ var file_tine_proto_depIdxs = []int32{
 	56, // 42: tine.v1.Problem.keys:type_name -> tine.v1.KeyRange
 	56, // 43: tine.v1.Damage.keys:type_name -> tine.v1.KeyRange
 	4,  // 44: tine.v1.BackupRequest.forks:type_name -> tine.v1.Ref
-	67, // 45: tine.v1.BackupResponse.file:type_name -> tine.v1.BackupFile
-	68, // 46: tine.v1.BackupResponse.file_end:type_name -> tine.v1.BackupFileEnd
-	69, // 47: tine.v1.BackupResponse.end:type_name -> tine.v1.BackupEnd
-	3,  // 48: tine.v1.Error.kind:type_name -> tine.v1.Error.Kind
-	3,  // 49: tine.v1.Error.also:type_name -> tine.v1.Error.Kind
-	6,  // 50: tine.v1.Tine.About:input_type -> tine.v1.AboutRequest
-	8,  // 51: tine.v1.Tine.Get:input_type -> tine.v1.GetRequest
-	11, // 52: tine.v1.Tine.Write:input_type -> tine.v1.WriteRequest
-	15, // 53: tine.v1.Tine.Scan:input_type -> tine.v1.ScanRequest
-	18, // 54: tine.v1.Tine.Sync:input_type -> tine.v1.SyncRequest
-	20, // 55: tine.v1.Tine.CreateForks:input_type -> tine.v1.CreateForksRequest
-	24, // 56: tine.v1.Tine.GetFork:input_type -> tine.v1.GetForkRequest
-	26, // 57: tine.v1.Tine.ListForks:input_type -> tine.v1.ListForksRequest
-	28, // 58: tine.v1.Tine.Tree:input_type -> tine.v1.TreeRequest
-	30, // 59: tine.v1.Tine.RenameFork:input_type -> tine.v1.RenameForkRequest
-	32, // 60: tine.v1.Tine.ResetFork:input_type -> tine.v1.ResetForkRequest
-	34, // 61: tine.v1.Tine.DropForks:input_type -> tine.v1.DropForksRequest
-	37, // 62: tine.v1.Tine.CreateSnapshot:input_type -> tine.v1.CreateSnapshotRequest
-	40, // 63: tine.v1.Tine.GetSnapshot:input_type -> tine.v1.GetSnapshotRequest
-	42, // 64: tine.v1.Tine.ListSnapshots:input_type -> tine.v1.ListSnapshotsRequest
-	44, // 65: tine.v1.Tine.RenameSnapshot:input_type -> tine.v1.RenameSnapshotRequest
-	46, // 66: tine.v1.Tine.DropSnapshot:input_type -> tine.v1.DropSnapshotRequest
-	48, // 67: tine.v1.Tine.Stats:input_type -> tine.v1.StatsRequest
-	50, // 68: tine.v1.Tine.Check:input_type -> tine.v1.CheckRequest
-	59, // 69: tine.v1.Tine.Flush:input_type -> tine.v1.FlushRequest
-	61, // 70: tine.v1.Tine.Compact:input_type -> tine.v1.CompactRequest
-	63, // 71: tine.v1.Tine.Settle:input_type -> tine.v1.SettleRequest
-	65, // 72: tine.v1.Tine.Backup:input_type -> tine.v1.BackupRequest
-	7,  // 73: tine.v1.Tine.About:output_type -> tine.v1.AboutResponse
-	9,  // 74: tine.v1.Tine.Get:output_type -> tine.v1.GetResponse
-	14, // 75: tine.v1.Tine.Write:output_type -> tine.v1.WriteResponse
-	16, // 76: tine.v1.Tine.Scan:output_type -> tine.v1.ScanResponse
-	19, // 77: tine.v1.Tine.Sync:output_type -> tine.v1.SyncResponse
-	21, // 78: tine.v1.Tine.CreateForks:output_type -> tine.v1.CreateForksResponse
-	25, // 79: tine.v1.Tine.GetFork:output_type -> tine.v1.GetForkResponse
-	27, // 80: tine.v1.Tine.ListForks:output_type -> tine.v1.ListForksResponse
-	29, // 81: tine.v1.Tine.Tree:output_type -> tine.v1.TreeResponse
-	31, // 82: tine.v1.Tine.RenameFork:output_type -> tine.v1.RenameForkResponse
-	33, // 83: tine.v1.Tine.ResetFork:output_type -> tine.v1.ResetForkResponse
-	36, // 84: tine.v1.Tine.DropForks:output_type -> tine.v1.DropForksResponse
-	38, // 85: tine.v1.Tine.CreateSnapshot:output_type -> tine.v1.CreateSnapshotResponse
-	41, // 86: tine.v1.Tine.GetSnapshot:output_type -> tine.v1.GetSnapshotResponse
-	43, // 87: tine.v1.Tine.ListSnapshots:output_type -> tine.v1.ListSnapshotsResponse
-	45, // 88: tine.v1.Tine.RenameSnapshot:output_type -> tine.v1.RenameSnapshotResponse
-	47, // 89: tine.v1.Tine.DropSnapshot:output_type -> tine.v1.DropSnapshotResponse
-	49, // 90: tine.v1.Tine.Stats:output_type -> tine.v1.StatsResponse
-	51, // 91: tine.v1.Tine.Check:output_type -> tine.v1.CheckResponse
-	60, // 92: tine.v1.Tine.Flush:output_type -> tine.v1.FlushResponse
-	62, // 93: tine.v1.Tine.Compact:output_type -> tine.v1.CompactResponse
-	64, // 94: tine.v1.Tine.Settle:output_type -> tine.v1.SettleResponse
-	66, // 95: tine.v1.Tine.Backup:output_type -> tine.v1.BackupResponse
-	73, // [73:96] is the sub-list for method output_type
-	50, // [50:73] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	4,  // 45: tine.v1.BackupRequest.snapshots:type_name -> tine.v1.Ref
+	68, // 46: tine.v1.BackupResponse.file:type_name -> tine.v1.BackupFile
+	69, // 47: tine.v1.BackupResponse.file_end:type_name -> tine.v1.BackupFileEnd
+	70, // 48: tine.v1.BackupResponse.end:type_name -> tine.v1.BackupEnd
+	67, // 49: tine.v1.BackupResponse.progress:type_name -> tine.v1.BackupProgress
+	3,  // 50: tine.v1.Error.kind:type_name -> tine.v1.Error.Kind
+	3,  // 51: tine.v1.Error.also:type_name -> tine.v1.Error.Kind
+	6,  // 52: tine.v1.Tine.About:input_type -> tine.v1.AboutRequest
+	8,  // 53: tine.v1.Tine.Get:input_type -> tine.v1.GetRequest
+	11, // 54: tine.v1.Tine.Write:input_type -> tine.v1.WriteRequest
+	15, // 55: tine.v1.Tine.Scan:input_type -> tine.v1.ScanRequest
+	18, // 56: tine.v1.Tine.Sync:input_type -> tine.v1.SyncRequest
+	20, // 57: tine.v1.Tine.CreateForks:input_type -> tine.v1.CreateForksRequest
+	24, // 58: tine.v1.Tine.GetFork:input_type -> tine.v1.GetForkRequest
+	26, // 59: tine.v1.Tine.ListForks:input_type -> tine.v1.ListForksRequest
+	28, // 60: tine.v1.Tine.Tree:input_type -> tine.v1.TreeRequest
+	30, // 61: tine.v1.Tine.RenameFork:input_type -> tine.v1.RenameForkRequest
+	32, // 62: tine.v1.Tine.ResetFork:input_type -> tine.v1.ResetForkRequest
+	34, // 63: tine.v1.Tine.DropForks:input_type -> tine.v1.DropForksRequest
+	37, // 64: tine.v1.Tine.CreateSnapshot:input_type -> tine.v1.CreateSnapshotRequest
+	40, // 65: tine.v1.Tine.GetSnapshot:input_type -> tine.v1.GetSnapshotRequest
+	42, // 66: tine.v1.Tine.ListSnapshots:input_type -> tine.v1.ListSnapshotsRequest
+	44, // 67: tine.v1.Tine.RenameSnapshot:input_type -> tine.v1.RenameSnapshotRequest
+	46, // 68: tine.v1.Tine.DropSnapshot:input_type -> tine.v1.DropSnapshotRequest
+	48, // 69: tine.v1.Tine.Stats:input_type -> tine.v1.StatsRequest
+	50, // 70: tine.v1.Tine.Check:input_type -> tine.v1.CheckRequest
+	59, // 71: tine.v1.Tine.Flush:input_type -> tine.v1.FlushRequest
+	61, // 72: tine.v1.Tine.Compact:input_type -> tine.v1.CompactRequest
+	63, // 73: tine.v1.Tine.Settle:input_type -> tine.v1.SettleRequest
+	65, // 74: tine.v1.Tine.Backup:input_type -> tine.v1.BackupRequest
+	7,  // 75: tine.v1.Tine.About:output_type -> tine.v1.AboutResponse
+	9,  // 76: tine.v1.Tine.Get:output_type -> tine.v1.GetResponse
+	14, // 77: tine.v1.Tine.Write:output_type -> tine.v1.WriteResponse
+	16, // 78: tine.v1.Tine.Scan:output_type -> tine.v1.ScanResponse
+	19, // 79: tine.v1.Tine.Sync:output_type -> tine.v1.SyncResponse
+	21, // 80: tine.v1.Tine.CreateForks:output_type -> tine.v1.CreateForksResponse
+	25, // 81: tine.v1.Tine.GetFork:output_type -> tine.v1.GetForkResponse
+	27, // 82: tine.v1.Tine.ListForks:output_type -> tine.v1.ListForksResponse
+	29, // 83: tine.v1.Tine.Tree:output_type -> tine.v1.TreeResponse
+	31, // 84: tine.v1.Tine.RenameFork:output_type -> tine.v1.RenameForkResponse
+	33, // 85: tine.v1.Tine.ResetFork:output_type -> tine.v1.ResetForkResponse
+	36, // 86: tine.v1.Tine.DropForks:output_type -> tine.v1.DropForksResponse
+	38, // 87: tine.v1.Tine.CreateSnapshot:output_type -> tine.v1.CreateSnapshotResponse
+	41, // 88: tine.v1.Tine.GetSnapshot:output_type -> tine.v1.GetSnapshotResponse
+	43, // 89: tine.v1.Tine.ListSnapshots:output_type -> tine.v1.ListSnapshotsResponse
+	45, // 90: tine.v1.Tine.RenameSnapshot:output_type -> tine.v1.RenameSnapshotResponse
+	47, // 91: tine.v1.Tine.DropSnapshot:output_type -> tine.v1.DropSnapshotResponse
+	49, // 92: tine.v1.Tine.Stats:output_type -> tine.v1.StatsResponse
+	51, // 93: tine.v1.Tine.Check:output_type -> tine.v1.CheckResponse
+	60, // 94: tine.v1.Tine.Flush:output_type -> tine.v1.FlushResponse
+	62, // 95: tine.v1.Tine.Compact:output_type -> tine.v1.CompactResponse
+	64, // 96: tine.v1.Tine.Settle:output_type -> tine.v1.SettleResponse
+	66, // 97: tine.v1.Tine.Backup:output_type -> tine.v1.BackupResponse
+	75, // [75:98] is the sub-list for method output_type
+	52, // [52:75] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_tine_proto_init() }
@@ -5257,6 +5372,7 @@ func file_tine_proto_init() {
 		(*BackupResponse_Data)(nil),
 		(*BackupResponse_FileEnd)(nil),
 		(*BackupResponse_End)(nil),
+		(*BackupResponse_Progress)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5264,7 +5380,7 @@ func file_tine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tine_proto_rawDesc), len(file_tine_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   67,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -88,8 +88,10 @@ type TineClient interface {
 	RenameSnapshot(ctx context.Context, in *RenameSnapshotRequest, opts ...grpc.CallOption) (*RenameSnapshotResponse, error)
 	DropSnapshot(ctx context.Context, in *DropSnapshotRequest, opts ...grpc.CallOption) (*DropSnapshotResponse, error)
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
-	// Check looks for damage in the running store. It sends progress, and the report
-	// as its last message.
+	// Check looks for damage in the running store, as of one moment: the log and the
+	// manifest, and every block of every table that forks and snapshots reach. It ends at
+	// the first damage. It sends progress, and the report as its last message. DEEP needs
+	// a store that is not running, or a backup of it.
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CheckResponse], error)
 	// Flush writes what is in memory to tables.
 	Flush(ctx context.Context, in *FlushRequest, opts ...grpc.CallOption) (*FlushResponse, error)
@@ -413,8 +415,10 @@ type TineServer interface {
 	RenameSnapshot(context.Context, *RenameSnapshotRequest) (*RenameSnapshotResponse, error)
 	DropSnapshot(context.Context, *DropSnapshotRequest) (*DropSnapshotResponse, error)
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
-	// Check looks for damage in the running store. It sends progress, and the report
-	// as its last message.
+	// Check looks for damage in the running store, as of one moment: the log and the
+	// manifest, and every block of every table that forks and snapshots reach. It ends at
+	// the first damage. It sends progress, and the report as its last message. DEEP needs
+	// a store that is not running, or a backup of it.
 	Check(*CheckRequest, grpc.ServerStreamingServer[CheckResponse]) error
 	// Flush writes what is in memory to tables.
 	Flush(context.Context, *FlushRequest) (*FlushResponse, error)

@@ -72,6 +72,9 @@ const (
 	// ReasonDead: many rows are marked dead. Of a rewrite, by nodes through which
 	// every path goes; of a merge, by nodes of its range.
 	ReasonDead = "dead"
+	// ReasonShadowed: many rows are shadowed by newer runs of the range, and nothing
+	// is written that the other rules could wait for.
+	ReasonShadowed = "shadowed"
 )
 
 // Plan is one job: the runs of items First to Last become one, which is swapped

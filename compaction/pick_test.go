@@ -30,7 +30,7 @@ func TestAZeroPolicyIsTheDefault(t *testing.T) {
 	odd := Policy{
 		MaxMemory: 1, MaxRuns: 2, MaxNodes: 3, MinMerge: 5,
 		MaxSizeRatio: 6, MaxSpaceRatio: 7, MaxTombstoneRatio: 8,
-		MaxDeadRatio: 9, MaxSharedDeadRatio: 10,
+		MaxDeadRatio: 9, MaxSharedDeadRatio: 10, MaxShadowedRatio: 11,
 	}
 	require.Equal(t, odd, odd.withDefaults())
 	require.Equal(t, 2, Policy{MinMerge: 1}.withDefaults().MinMerge, "merging one run with itself would never end")

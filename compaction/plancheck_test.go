@@ -41,7 +41,7 @@ func checkPlan(t require.TestingT, path []Item, plan Plan) {
 	case ReasonTombstones:
 		require.False(t, entered, "reaches across a branch point: %s", picture)
 		require.Equal(t, len(path)-1, plan.Last, picture)
-	case ReasonSpace, ReasonTier:
+	case ReasonSpace, ReasonTier, ReasonShadowed:
 		require.False(t, entered, "reaches across a branch point: %s", picture)
 		require.Greater(t, len(rng), 1, picture)
 	default:

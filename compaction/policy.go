@@ -38,6 +38,12 @@ type Policy struct {
 	// them. That takes space instead of giving some back, and makes reads of the
 	// path cheaper: so it is the larger of the two. Default 0.5.
 	MaxSharedDeadRatio float64
+	// MaxShadowedRatio is the share of the bytes of some runs, with no branch point
+	// among them, that newer ones of them may shadow when nothing is written any more;
+	// see PickShadowed. Lower: less garbage at rest; more rewriting where writing stops
+	// and goes on again, at most 1/MaxShadowedRatio bytes for each that comes back.
+	// Default 0.05.
+	MaxShadowedRatio float64
 }
 
 // DefaultPolicy gives the defaults, written out.
@@ -46,7 +52,7 @@ func DefaultPolicy() Policy {
 		MaxMemory: 4, MaxRuns: 8, MaxNodes: 32,
 		MinMerge: 4, MaxSizeRatio: 2,
 		MaxSpaceRatio: 0.5, MaxTombstoneRatio: 0.25,
-		MaxDeadRatio: 0.25, MaxSharedDeadRatio: 0.5,
+		MaxDeadRatio: 0.25, MaxSharedDeadRatio: 0.5, MaxShadowedRatio: 0.05,
 	}
 }
 
@@ -78,6 +84,9 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.MaxSharedDeadRatio > 0 {
 		d.MaxSharedDeadRatio = p.MaxSharedDeadRatio
+	}
+	if p.MaxShadowedRatio > 0 {
+		d.MaxShadowedRatio = p.MaxShadowedRatio
 	}
 	return d
 }

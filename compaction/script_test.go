@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/ids"
 )
 
 var update = flag.Bool("update", false, "write the scripts' outputs anew")
@@ -22,6 +24,7 @@ var update = flag.Bool("update", false, "write the scripts' outputs anew")
 //
 //	policy FIELD=N …     a zero or missing field has its default
 //	path PICTURE         plans for one path until there is none
+//	shadowed PICTURE     where a store at rest looks for rows that newer ones shadow
 //	write FORK ITEM      put a node on top of a fork, which need not exist yet
 //	fork NEW OLD         give a fork (or snapshot) another name
 //	mark FORK N=ROWS …   the top node of the fork marks rows of item N of its path
@@ -31,7 +34,7 @@ var update = flag.Bool("update", false, "write the scripts' outputs anew")
 //	rest                 plans for all entered nodes until there is none, then
 //	                     a picture of the path of each name
 //
-// Lines that begin with ">" are what path and rest said.
+// Lines that begin with ">" are what path, shadowed and rest said.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
@@ -78,6 +81,10 @@ func runBlock(t *testing.T, lines []string) string {
 			path, err := parsePath(strings.Join(args, " "))
 			require.NoError(t, err)
 			runPath(t, &out, path, s.policy)
+		case "shadowed":
+			path, err := parsePath(strings.Join(args, " "))
+			require.NoError(t, err)
+			runShadowed(t, &out, path, s.policy)
 		case "write":
 			path, err := parsePath(args[1])
 			require.NoError(t, err)
@@ -125,6 +132,25 @@ func runPath(t *testing.T, out *bytes.Buffer, path []Item, p Policy) {
 		path = after(path, plan)
 	}
 	require.Fail(t, "does not come to rest", drawPath(path))
+}
+
+func runShadowed(t *testing.T, out *bytes.Buffer, path []Item, p Policy) {
+	for i := range path {
+		path[i].Node = ids.NodeID(len(path) - i)
+	}
+	passed := map[ids.NodeID]bool{}
+	for {
+		plan, ok := PickShadowed(path, p, func(newest Item) bool { return passed[newest.Node] })
+		if !ok {
+			break
+		}
+		checkPlan(t, path, plan)
+		fmt.Fprintf(out, "> %s\n", plan)
+		passed[path[plan.First].Node] = true
+	}
+	if len(passed) == 0 {
+		fmt.Fprintln(out, "> nowhere")
+	}
 }
 
 func setPolicy(t *testing.T, p *Policy, setting string) {

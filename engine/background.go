@@ -28,6 +28,7 @@ type background struct {
 	lastErr  error // the last of them
 	idle     idleViews
 	timers   map[*time.Timer]struct{} // those of afterLocked that have not gone off
+	resting  resting
 	wg       sync.WaitGroup
 }
 
@@ -69,7 +70,7 @@ const (
 func (s *Store) startBackground() {
 	b := &s.back
 	b.cond = sync.NewCond(&b.mu)
-	b.idle.after = viewIdle
+	b.idle.after, b.resting.after = viewIdle, restAfter
 	b.timers = map[*time.Timer]struct{}{}
 	b.memory = worker{name: "memory", at: schedule.MemoryTurn, do: s.tendMemory}
 	b.merge = worker{name: "merge", at: schedule.MergeTurn, do: s.tendTables}
@@ -301,7 +302,11 @@ func (s *Store) tendTables() error {
 	for {
 		did, err := s.pass(s.back.merge.watch, tables, s.paced())
 		moved, unmoved := s.relocateSparse(s.paced())
-		if err = errors.Join(err, unmoved); err != nil || !did && !moved {
+		if err = errors.Join(err, unmoved); err != nil {
+			return err
+		}
+		tidied, err := s.tidy(s.paced())
+		if err != nil || !did && !moved && !tidied {
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ func (s *Store) keep(w *forktree.Watch, nodes ...*forktree.Node) {
 // plan asks the picker about the path from n and claims what it chose. For a
 // rewrite it gives the tables to be rewritten. A path on which other jobs are at work
 // is kept for the next pass of the watch: there may be something to do when they have
-// ended.
+// ended. One that has nothing to do is noted where tidy may find something.
 func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim, []rotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,32 +81,45 @@ func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction
 		return compaction.Plan{}, nil, nil
 	}
 	s.counter.pathsSeen.Add(1)
-	var nodes []*forktree.Node
-	var items []compaction.Item
-	busy := false
-	for x := range forktree.Path(n) {
-		it := s.itemLocked(x)
-		busy = busy || it.Claimed || it.ClaimedRead
-		nodes = append(nodes, x)
-		items = append(items, it)
-	}
-	dead := describeDead(nodes, items)
-	plan, ok := compaction.PickOf(items, compaction.DefaultPolicy(), wanted)
+	p := s.pathLocked(n)
+	plan, ok := compaction.PickOf(p.items, compaction.DefaultPolicy(), wanted)
 	var claim *forktree.Claim
 	if ok {
-		claim = s.claimLocked(nodes[plan.First : plan.Last+1])
+		claim = s.claimLocked(p.nodes[plan.First : plan.Last+1])
 	}
 	if claim == nil {
-		if w != nil && busy {
+		if w != nil && p.busy {
 			w.Keep(n)
+		}
+		if _, shadowed := compaction.PickShadowed(p.items, compaction.DefaultPolicy(), nil); !ok && shadowed {
+			s.noteUntidyLocked(n)
 		}
 		return plan, nil, nil
 	}
 	var tables []rotten
 	if plan.Kind == compaction.KindRewrite {
-		tables = dead[plan.First]
+		tables = p.dead[plan.First]
 	}
 	return plan, claim, tables
+}
+
+// described is a path as the picker sees it.
+type described struct {
+	nodes []*forktree.Node
+	items []compaction.Item // of nodes
+	dead  [][]rotten        // of nodes, nil if there are none at all
+	busy  bool              // other jobs hold claims on it
+}
+
+func (s *Store) pathLocked(n *forktree.Node) (p described) {
+	for x := range forktree.Path(n) {
+		it := s.itemLocked(x)
+		p.busy = p.busy || it.Claimed || it.ClaimedRead
+		p.nodes = append(p.nodes, x)
+		p.items = append(p.items, it)
+	}
+	p.dead = describeDead(p.nodes, p.items)
+	return p
 }
 
 func (s *Store) itemLocked(n *forktree.Node) compaction.Item {

@@ -51,7 +51,7 @@ type deadRun struct {
 // other and takes over the others, among them the greater part of a large run under a
 // small one. must tells which it reads in any case.
 func (s *Store) merging(c *forktree.Claim, must func(*forktree.Table, *deadRows) bool) *work {
-	w, runs := s.claimedRuns(c)
+	w, runs := s.claimed(c)
 	spans := make([][]compaction.Span, len(runs))
 	for i, l := range runs {
 		spans[i] = make([]compaction.Span, len(l.run.Tables))
@@ -82,11 +82,23 @@ func (s *Store) merging(c *forktree.Claim, must func(*forktree.Table, *deadRows)
 	return w
 }
 
-// claimedRuns gives the runs of a claimed range, newest first, and what nodes of the
-// range mark dead in them.
-func (s *Store) claimedRuns(c *forktree.Claim) (w *work, runs []deadRun) {
+// claimed gives what lies below a claimed range, the runs of the range, newest first,
+// and what nodes of the range mark dead in them.
+func (s *Store) claimed(c *forktree.Claim) (w *work, runs []deadRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.workLocked(c), runsOf(c)
+}
+
+func (s *Store) claimedRuns(c *forktree.Claim) []deadRun {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return runsOf(c)
+}
+
+// runsOf gives the runs of a claimed range, newest first, and what nodes of the range
+// mark dead in them. The caller holds the lock.
+func runsOf(c *forktree.Claim) (runs []deadRun) {
 	var dead deadOnPath
 	for _, n := range c.Range {
 		dead.add(n)
@@ -94,7 +106,7 @@ func (s *Store) claimedRuns(c *forktree.Claim) (w *work, runs []deadRun) {
 			runs = append(runs, deadRun{run: n.Run, dead: dead.of(n.Run)})
 		}
 	}
-	return s.workLocked(c), runs
+	return runs
 }
 
 // wasteful tells whether a table is to be written again although nothing overlaps it:

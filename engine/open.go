@@ -50,6 +50,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	s.mu.claims = map[*forktree.Claim]struct{}{}
 	s.mu.letBe = map[ids.NodeID]error{}
 	s.mu.pins = map[*backup]manifest.Position{}
+	s.mu.untidy = map[ids.NodeID]struct{}{}
 	s.mu.unclaimed = sync.NewCond(&s.mu.Mutex)
 	s.mu.onBroken = s.stopPublishing
 	if err := s.open(); err != nil {

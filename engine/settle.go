@@ -116,7 +116,8 @@ func (s *Store) Compact() (err error) {
 		}
 		did, err := s.pass(nil, func(compaction.Kind) bool { return true }, s.stopped)
 		moved, unmoved := s.relocateSparse(s.stopped)
-		did, err = did || moved, errors.Join(err, unmoved)
+		tidied, untidied := s.tidy(s.stopped)
+		did, err = did || moved || tidied, errors.Join(err, unmoved, untidied)
 		if err != nil { // of one path; what merges of others have replaced goes all the same
 			return fmt.Errorf("compact: %w", errors.Join(err, s.afterSwap()))
 		}

@@ -56,6 +56,8 @@ type Store struct {
 		unclaimed   *sync.Cond                    // on mu; broadcast when claims are given back
 		pins        map[*backup]manifest.Position // files that later transactions drop stay, see backuppin.go
 		logPins     int                           // the log is not trimmed
+		untidy      map[ids.NodeID]struct{}       // entered nodes at which tidy may find something
+		untidyLive  int                           // how many were left when those that are gone were taken out
 	}
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved

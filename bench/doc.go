@@ -1,7 +1,7 @@
 // Command bench measures the store. It is a module of its own, so that what it
 // compares with never reaches people who embed the engine.
 //
-//	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE]
+//	go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-peers LIST] [-cpuprofile FILE] [-mutexprofile FILE]
 //	go run . report -in FILE [-in FILE ...] [-out FILE]
 //
 // The suites are fork, depth, delete, space, scale, write, read, scan, ycsb, recover,
@@ -20,12 +20,14 @@
 // several runs report makes a page with plots and tables.
 //
 // A case that is run on several stores is written once, against the interface peer, and
-// the stores take turns: one is closed while another runs (contest.go).
+// the stores take turns: one is closed while another runs (contest.go). With -peers
+// bbolt that meets the two in the suites from write on.
 //
 // Read the files in this order: main.go, profiles.go, figures.go, rows.go, clock.go;
 // fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
 // chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
-// watch.go; peer.go, answers.go, tine.go, pebble.go, contest.go, prepared.go,
+// watch.go; peer.go, answers.go, tine.go, pebble.go, otherpeer.go,
+// bbolt.go, contest.go, prepared.go,
 // processio.go, processcpu.go, latency.go; space.go, spacekeepers.go, versions.go;
 // delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
 // manyholders.go; newrows.go, write.go, read.go, scan.go, zipf.go, ycsb.go, ycsbfork.go,

@@ -65,8 +65,13 @@ func run(args []string) (err error) {
 	jsonFile := flags.String("json", "", "also write the figures to this file")
 	cpu := flags.String("cpuprofile", "", "write a CPU profile of the run to this file")
 	mutex := flags.String("mutexprofile", "", "write a profile of contended locks to this file")
+	more := flags.String("peers", "", "other stores to measure in the suites of plain work, too: badger,bbolt")
 	dir := flags.String("dir", "", "directory for the stores (default: a temporary one)")
 	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	peers, err := othersNamed(*more)
+	if err != nil {
 		return err
 	}
 	given := *rounds > 0
@@ -99,7 +104,7 @@ func run(args []string) (err error) {
 			continue
 		}
 		known = true
-		cfg := config{quick: *quick, rounds: *rounds, roundsGiven: given, dir: base}
+		cfg := config{quick: *quick, rounds: *rounds, roundsGiven: given, dir: base, peers: peers}
 		if err := s.run(cfg, out); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -17,7 +18,7 @@ type tailSizes struct {
 const stall = 50 * time.Millisecond
 
 // tailSuite lets a writer overwrite random rows at a fixed rate, half of what the slower
-// store can bear, and measures how long its writes take while flushes and compactions
+// of our store and Pebble can bear, and measures how long its writes take while flushes and compactions
 // go on beside it.
 func tailSuite(cfg config, out *figures) error {
 	n := tailSizes{rows: 10_000_000, atOnce: 100, longest: 10 * time.Minute, maximum: 10_000_000}
@@ -48,12 +49,12 @@ func tailSuite(cfg config, out *figures) error {
 		if err != nil {
 			return err
 		}
-		slowest := out.last("tail/as-fast-as-possible/rate/tine")
-		for _, c := range m.field[1:] {
-			slowest = min(slowest, out.last("tail/as-fast-as-possible/rate/"+c.name))
+		slower := math.Inf(1)
+		for _, c := range contestants {
+			slower = min(slower, out.last("tail/as-fast-as-possible/rate/"+c.name))
 		}
 		err = m.play(cfg, out, "tail/half-of-the-maximum", round, func(p peer, r *result) error {
-			return n.write(p, r, slowest/2)
+			return n.write(p, r, slower/2)
 		})
 		if err != nil {
 			return err

@@ -21,13 +21,13 @@
 //
 // A case that is run on several stores is written once, against the interface peer, and
 // the stores take turns: one is closed while another runs (contest.go). With -peers
-// bbolt that meets the two in the suites from write on.
+// badger,bbolt these meet the two in the suites from write on.
 //
 // Read the files in this order: main.go, profiles.go, figures.go, rows.go, clock.go;
 // fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
 // chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
 // watch.go; peer.go, answers.go, tine.go, pebble.go, otherpeer.go,
-// bbolt.go, contest.go, prepared.go,
+// badger.go, bbolt.go, contest.go, prepared.go,
 // processio.go, processcpu.go, latency.go; space.go, spacekeepers.go, versions.go;
 // delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
 // manyholders.go; newrows.go, write.go, read.go, scan.go, zipf.go, ycsb.go, ycsbfork.go,

@@ -9,6 +9,7 @@ import (
 
 // others are the stores that may be asked for besides.
 var others = []contestant{
+	{"badger", openBadger, badgerSettings},
 	{"bbolt", openBbolt, bboltSettings},
 }
 
@@ -25,7 +26,7 @@ func othersNamed(list string) (out []contestant, err error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("-peers: %q is unknown; there is bbolt", name)
+			return nil, fmt.Errorf("-peers: %q is unknown; there are badger and bbolt", name)
 		}
 	}
 	return out, nil

@@ -1,8 +1,8 @@
 // Command tine works on a store from the command line: keys, forks, snapshots,
 // directory trees, and what is needed to look after a store.
 //
-// It is not a server: each call opens the store, does one thing and closes it.
-// Only one process can have a store open.
+// Each call opens the store, does one thing and closes it; only "tine serve" stays, and
+// what it serves is not decided here. Only one process can have a store open.
 //
 // The life of one call:
 //
@@ -17,5 +17,5 @@
 // Files in reading order: main.go, run.go, exit.go, usage.go, open.go, text.go,
 // confirm.go, progress.go; then the verbs: get.go, put.go, del.go, scan.go,
 // fork.go, forklist.go, forktree.go, snapshot.go, import.go, export.go, check.go, checktext.go,
-// dump.go, stats.go, demo.go. TREE.md describes what import stores.
+// dump.go, stats.go, demo.go, serve.go, token.go. TREE.md describes what import stores.
 package main

@@ -286,3 +286,23 @@ func TestSettingsComeFromEnvironmentAndFile(t *testing.T) {
 	require.Contains(t, fmt.Sprint(cmd.Stderr), "msg=serving", "the environment goes before the file")
 	require.FileExists(t, filepath.Join(dir, "CURRENT"), "the file names the store")
 }
+
+func TestSystemdIsToldWhenTheNodeServesAndWhenItStops(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	defer socket.Close()
+	require.NoError(t, socket.SetReadDeadline(time.Now().Add(patience)))
+	told := func() string {
+		b := make([]byte, 100)
+		n, err := socket.Read(b)
+		require.NoError(t, err)
+		return string(b[:n])
+	}
+	t.Setenv("NOTIFY_SOCKET", path)
+	n := serve(t, filepath.Join(t.TempDir(), "store"))
+	require.Equal(t, "READY=1", told())
+	n.signal(syscall.SIGTERM)
+	require.Equal(t, "STOPPING=1", told())
+	require.Equal(t, exitOK, n.ended())
+}

@@ -201,3 +201,24 @@ func TestADrainingNodeSaysSoAndTakesNoCalls(t *testing.T) {
 	_, err = tinepb.NewTineClient(other).About(ctx, &tinepb.AboutRequest{})
 	require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
 }
+
+func TestWhatWasAcknowledgedSurvivesAKilledNode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	for round := range 3 {
+		n := serve(t, dir)
+		c := tinepb.NewTineClient(n.dial())
+		for i := range round {
+			got, err := c.Get(soon(t), &tinepb.GetRequest{Source: fork("main"), Keys: [][]byte{{'a' + byte(i)}}})
+			require.NoError(t, err)
+			require.True(t, got.Values[0].Found, "of round %d", i)
+		}
+		w := setting("main", string(rune('a'+round)), "v")
+		w.NoSync = round == 1 // that survives a kill as well
+		_, err := c.Write(soon(t), w)
+		require.NoError(t, err)
+		n.signal(syscall.SIGKILL)
+		require.Equal(t, -1, n.ended())
+	}
+	require.Equal(t, "v", ok(t, in(dir, "get", "c")...))
+	ok(t, in(dir, "check", "--level", "full")...)
+}

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tinedb/tine/cmd/rpc/tinepb"
+	"github.com/tinedb/tine/engine"
 )
 
 // About says what the node is and takes.
@@ -11,7 +13,7 @@ func (s *Server) About(ctx context.Context, _ *tinepb.AboutRequest) (*tinepb.Abo
 	return &tinepb.AboutResponse{
 		Version: s.o.Version, MaxReceiveBytes: uint64(s.limits.MaxReceiveBytes), MaxSendBytes: uint64(s.limits.MaxSendBytes),
 		RequestWindowMs: s.o.RequestWindow.Milliseconds(), NowUnixMs: s.o.Now().UnixMilli(),
-		Caller: callOf(ctx).principal.Name(), ReadOnly: s.requests == nil,
+		Caller: callOf(ctx).principal.Name(), ReadOnly: errors.Is(s.store.Health(), engine.ErrReadOnly),
 	}, nil
 }
 

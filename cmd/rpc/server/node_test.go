@@ -40,6 +40,14 @@ func startNodeIn(t *testing.T, dir string, o server.Options, more ...grpc.DialOp
 	t.Helper()
 	store, err := engine.Open(dir, nil)
 	require.NoError(t, err)
+	n := serve(t, dir, store, o, more...)
+	t.Cleanup(n.close)
+	return n
+}
+
+// serve serves a store that is open.
+func serve(t *testing.T, dir string, store *engine.Store, o server.Options, more ...grpc.DialOption) *node {
+	t.Helper()
 	if o.Auth == nil {
 		o.Auth = server.Everybody
 	}
@@ -50,7 +58,6 @@ func startNodeIn(t *testing.T, dir string, o server.Options, more ...grpc.DialOp
 	n := &node{t: t, dir: dir, store: store, server: s, addr: l.Addr().String(), served: make(chan error, 1)}
 	go func() { n.served <- s.Serve(l) }()
 	n.TineClient = n.dial(more...)
-	t.Cleanup(n.close)
 	return n
 }
 
@@ -71,7 +78,9 @@ func (n *node) conn(more ...grpc.DialOption) *grpc.ClientConn {
 	return conn
 }
 
-func (n *node) close() {
+// stop ends the server, which must be left with nothing.
+func (n *node) stop() {
+	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	require.NoError(n.t, n.server.Shutdown(ctx))
@@ -80,6 +89,12 @@ func (n *node) close() {
 	require.Zero(n.t, n.server.Load().Scans)
 	require.Zero(n.t, n.server.Load().BytesInFlight, "memory of messages that was never given back")
 	require.Zero(n.t, n.server.Load().Connections)
+}
+
+// close ends the server, and checks the store.
+func (n *node) close() {
+	n.t.Helper()
+	n.stop()
 	require.NoError(n.t, n.store.Settle())
 	require.NoError(n.t, n.store.Verify())
 	require.NoError(n.t, n.store.Close())

@@ -40,6 +40,7 @@ type node struct {
 	listen, admin, pprof net.Listener // the last two may be nil
 	store                *engine.Store
 	server               *server.Server
+	hangup               chan os.Signal
 	failed               chan error     // a port that does not answer any more
 	ports                []*http.Server // of admin and pprof
 	wg                   sync.WaitGroup
@@ -49,6 +50,7 @@ type node struct {
 // was told to end and the store could be closed. The settings must be valid.
 func Run(ctx context.Context, c *Config, o Output) (err error) {
 	n := &node{c: c, o: o, log: newLogger(c, o.Log), failed: make(chan error, 3)}
+	defer n.catchHangup()()
 	defer n.wg.Wait()
 	defer func() { err = errors.Join(err, n.closePorts()) }()
 	if err := n.prepare(); err != nil {
@@ -61,6 +63,10 @@ func Run(ctx context.Context, c *Config, o Output) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.closeStore()) }()
+	if ctx.Err() != nil {
+		n.log.Info("stopping", "reason", "signal, before it served")
+		return nil
+	}
 	if err := n.serve(); err != nil {
 		return err
 	}

@@ -11,14 +11,19 @@ import (
 // lookEvery is how often files and the store's health are looked at.
 const lookEvery = time.Second
 
+// catchHangup has SIGHUP mean "load again" for as long as the node runs: also while it
+// opens the store or drains, when there is nothing to load, the signal must not end it.
+func (n *node) catchHangup() (stop func()) {
+	n.hangup = make(chan os.Signal, 1)
+	signal.Notify(n.hangup, syscall.SIGHUP)
+	return func() { signal.Stop(n.hangup) }
+}
+
 // watch looks after a node that serves, until ctx ends: it loads tokens and certificates
 // again on SIGHUP or when their files have changed, and notes when the store stops
 // taking writes.
 func (n *node) watch(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
 	n.wg.Go(func() {
-		defer signal.Stop(hangup)
 		tick := time.NewTicker(lookEvery)
 		defer tick.Stop()
 		var ill error
@@ -26,7 +31,7 @@ func (n *node) watch(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-hangup:
+			case <-n.hangup:
 				n.reload()
 			case <-tick.C:
 				n.reloadIfChanged()

@@ -190,6 +190,7 @@ func TestADrainingNodeSaysSoAndTakesNoCalls(t *testing.T) {
 	stuck(t, n)
 	n.signal(syscall.SIGTERM)
 	n.logs("msg=draining", "calls=1")
+	n.signal(syscall.SIGHUP) // means nothing now, and does not end it
 	status503, body := n.get(n.Admin, "/readyz")
 	require.Equal(t, 503, status503)
 	require.Contains(t, body, "being stopped")

@@ -169,6 +169,7 @@ func TestANodeThatAsksForCertificatesLetsNobodyElseIn(t *testing.T) {
 	require.NoError(t, err)
 	_, err = n.handshake(&tls.Config{RootCAs: a.pool()})
 	require.ErrorContains(t, err, "certificate required")
+	n.logs("TLS handshake failed", "remote=127.0.0.1", "didn't provide a certificate")
 	_, err = n.handshake(&tls.Config{RootCAs: a.pool(), Certificates: pair(newAuthority(t))})
 	require.Error(t, err, "a certificate of an unknown authority")
 }

@@ -93,7 +93,7 @@ func New(store *engine.Store, o Options) (*Server, error) {
 		grpc.StreamInterceptor(s.otherStream),
 	}
 	if o.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
+		options = append(options, grpc.Creds(&loggedHandshakes{credentials.NewTLS(o.TLS), o.Logger}))
 	}
 	s.grpc = grpc.NewServer(options...)
 	s.grpc.RegisterService(s.desc(), s)

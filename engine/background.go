@@ -301,7 +301,7 @@ func (s *Store) tendTables() error {
 	tables := func(k compaction.Kind) bool { return k != compaction.KindConsolidate }
 	for {
 		did, err := s.pass(s.back.merge.watch, tables, s.paced())
-		moved, unmoved := s.relocateSparse(s.paced())
+		moved, unmoved := s.relocateSparse(false, s.paced())
 		if err = errors.Join(err, unmoved); err != nil {
 			return err
 		}

@@ -17,16 +17,16 @@ import (
 const relocateJobTables = 4096
 
 // relocateSparse gives the space inside shared files back: what is alive in files
-// that are less than half alive is copied to new files, table by table and as it is,
+// that are less than half alive, or at rest less than four fifths, is copied to new files, table by table and as it is,
 // and the old files go. It tells whether it did anything. A table that cannot be read
 // stays where it is, with its file, until the store is opened again; the error says so,
 // once, and the others are copied.
-func (s *Store) relocateSparse(stop func() error) (did bool, err error) {
+func (s *Store) relocateSparse(atRest bool, stop func() error) (did bool, err error) {
 	for {
 		if stopped := stop(); stopped != nil {
 			return did, errors.Join(stopped, err)
 		}
-		r := s.pickSparse()
+		r := s.pickSparse(atRest)
 		if len(r.tables) == 0 {
 			return did, err
 		}
@@ -48,10 +48,10 @@ type relocation struct {
 	copies  []sstable.Meta // of tables, in their order
 }
 
-func (s *Store) pickSparse() *relocation {
+func (s *Store) pickSparse(atRest bool) *relocation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &relocation{tables: s.mu.tree.Sparse(2*uint64(s.opts.TableBytes), relocateJobTables)}
+	r := &relocation{tables: s.mu.tree.Sparse(atRest, 2*uint64(s.opts.TableBytes), relocateJobTables)}
 	for _, t := range r.tables {
 		num := t.Place.Meta().File // tables of one file stand beside each other
 		if len(r.sources) == 0 || r.sources[len(r.sources)-1] != num {

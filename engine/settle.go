@@ -115,9 +115,8 @@ func (s *Store) Compact() (err error) {
 			return fmt.Errorf("compact: %w", err)
 		}
 		did, err := s.pass(nil, func(compaction.Kind) bool { return true }, s.stopped)
-		moved, unmoved := s.relocateSparse(s.stopped)
 		tidied, untidied := s.tidy(s.stopped)
-		did, err = did || moved || tidied, errors.Join(err, unmoved, untidied)
+		did, err = did || tidied, errors.Join(err, untidied)
 		if err != nil { // of one path; what merges of others have replaced goes all the same
 			return fmt.Errorf("compact: %w", errors.Join(err, s.afterSwap()))
 		}

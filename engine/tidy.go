@@ -11,8 +11,9 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 )
 
-// When little is written any more, space comes back that ordinary merges let wait for
-// more: rows that newer ones of the same segment shadow. Passes note where there may be
+// When little is written any more, space comes back that ordinary work lets wait for
+// more: that of dead tables in files that are alive for the most part, and that of rows
+// which newer ones of the same segment shadow. Passes note where there may be
 // some, from sizes alone; here they are counted, on a sample, and merged away where
 // there are enough.
 
@@ -74,12 +75,13 @@ func (s *Store) keepUntidy(entries []ids.NodeID) {
 func (s *Store) isUntidy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.mu.untidy) > 0
+	return len(s.mu.untidy) > 0 || s.mu.tree.Gappy()
 }
 
-// tidy merges what is shadowed, as long as the store is at rest; if it is not, it sees
-// to it that it is called again. It tells whether it did anything. What fails is not
-// tried again before the path has changed: others need the disk more.
+// tidy merges what is shadowed and empties files of which a fifth is dead, as long as
+// the store is at rest; if it is not, it sees to it that it is called again. It tells
+// whether it did anything. A merge that fails is not tried again before the path has
+// changed: others need the disk more.
 func (s *Store) tidy(stop func() error) (did bool, err error) {
 	if !s.isUntidy() {
 		return false, nil
@@ -93,7 +95,11 @@ func (s *Store) tidy(stop func() error) (did bool, err error) {
 		merged, failed := s.tidyPath(id, stop)
 		did, err = did || merged, errors.Join(err, failed)
 	}
-	return did, err
+	if !s.atRest() {
+		return did, err
+	}
+	moved, unmoved := s.relocateSparse(true, stop)
+	return did || moved, errors.Join(err, unmoved)
 }
 
 // tidyPath goes over the segment that an entered node begins.

@@ -125,6 +125,42 @@ func TestAtRestWhatIsSharedIsLetBe(t *testing.T) {
 	m.holdsRows()
 }
 
+// A file that is alive for the most part waits for a time of rest.
+func TestAtRestFilesWithDeadTablesAreEmptied(t *testing.T) {
+	for _, c := range []struct {
+		dropped         int
+		busy, restSaves bool
+	}{
+		{1, false, false},
+		{3, false, true},
+		{7, true, true},
+	} {
+		t.Run(fmt.Sprint(c.dropped, " of 10 forks are dropped"), func(t *testing.T) {
+			m := newMarking(t, 64<<10)
+			for i := range 10 {
+				m.makeFork(MainFork, fmt.Sprint(i))
+				for j := range 20 {
+					key, value := fmt.Sprintf("%06d", j), fmt.Sprint(i, "-", j)
+					require.NoError(t, m.fork(fmt.Sprint(i)).Set([]byte(key), []byte(value)))
+					m.want[fmt.Sprint(i)][key] = value
+				}
+			}
+			m.flush()
+			for i := range c.dropped {
+				m.drop(fmt.Sprint(i))
+			}
+			require.NoError(t, m.s.afterSwap())
+			did, err := m.s.relocateSparse(false, func() error { return nil })
+			require.NoError(t, err)
+			require.Equal(t, c.busy, did)
+			require.NoError(t, m.s.Compact())
+			require.Equal(t, c.restSaves, m.s.Stats().TablesRelocated > 0)
+			require.LessOrEqual(t, m.s.Stats().TablesRelocated, uint64(10-c.dropped))
+			m.holdsRows()
+		})
+	}
+}
+
 // A large run is not read whole to be counted.
 func TestShadowedRowsAreCountedOnASample(t *testing.T) {
 	m := newMarking(t, 64<<10)

@@ -25,7 +25,7 @@
 //  6. Release takes unreferenced nodes apart in slices; runs, tables and files
 //     that fall to zero are reported by TakeTransaction and TakeObsolete.
 //  7. Of a file that many tables shared and few still live in, Sparse gives these
-//     few, and Relocate lets them lie elsewhere: same ids, same rows, same marks.
+//     few, at rest sooner, and Relocate lets them lie elsewhere: same ids, same rows, same marks.
 //
 // All of this may give a picker new work. A Watch gathers the paths on which it does, so
 // that nobody has to look at the others.

@@ -21,7 +21,13 @@ type file struct {
 
 // sparse tells whether so little of the file is alive that it is worth copying what
 // is. Each byte that is copied gives more than one back.
-func (f *file) sparse() bool { return f.pins == 0 && f.liveBytes > 0 && f.liveBytes*2 < f.allBytes }
+func (f *file) sparse() bool { return f.gappy() && f.liveBytes*2 < f.allBytes }
+
+// gappy tells the same for times of rest. Four bytes that are copied give more than
+// one back.
+func (f *file) gappy() bool {
+	return f.pins == 0 && f.liveBytes > 0 && float64(f.liveBytes) < 0.8*float64(f.allBytes)
+}
 
 func (f *file) add(tb *Table, m *sstable.Meta) {
 	tb.file, tb.nth = f, len(f.tables)
@@ -46,12 +52,12 @@ func (t *Tree) fileOf(num ids.FileNum) *file {
 	return f
 }
 
-// weigh keeps the list of sparse files, after anything about f has changed.
+// weigh keeps the list of gappy files, after anything about f has changed.
 func (t *Tree) weigh(f *file) {
-	if f.sparse() {
-		t.sparse[f] = struct{}{}
+	if f.gappy() {
+		t.gappy[f] = struct{}{}
 	} else {
-		delete(t.sparse, f)
+		delete(t.gappy, f)
 	}
 }
 
@@ -92,14 +98,17 @@ func (t *Tree) SetFileBytes(num ids.FileNum, n uint64) {
 	}
 }
 
-// Sparse gives live tables of files that are less than half alive, neighbours beside
+// Sparse gives live tables of files that are less than half alive, or at rest less than
+// four fifths, neighbours beside
 // each other, so that they can be copied elsewhere and the files can go: the first
 // files by number, but no more than about so many bytes and tables. Tables that are
-// let be are left out. It costs O(sparse files, and tables in those that are chosen).
-func (t *Tree) Sparse(maxBytes uint64, maxTables int) []*Table {
-	files := make([]*file, 0, len(t.sparse))
-	for f := range t.sparse {
-		files = append(files, f)
+// let be are left out. It costs O(gappy files, and tables in those that are chosen).
+func (t *Tree) Sparse(atRest bool, maxBytes uint64, maxTables int) []*Table {
+	var files []*file
+	for f := range t.gappy {
+		if atRest || f.sparse() {
+			files = append(files, f)
+		}
 	}
 	slices.SortFunc(files, func(a, b *file) int { return cmp.Compare(a.num, b.num) })
 	var out []*Table
@@ -122,6 +131,9 @@ func (t *Tree) Sparse(maxBytes uint64, maxTables int) []*Table {
 	}
 	return out
 }
+
+// Gappy tells whether there are files that Sparse would look into at rest.
+func (t *Tree) Gappy() bool { return len(t.gappy) > 0 }
 
 // LetBe keeps a table that cannot be read from being chosen by Sparse again.
 func (tb *Table) LetBe() { tb.letBe = true }

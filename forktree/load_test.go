@@ -118,19 +118,26 @@ func TestAFileIsSparseAfterALoadToo(t *testing.T) {
 	state.Tables[2] = sstable.Meta{ID: 2, File: 1, Offset: 11, Length: 10, Rows: 1, Smallest: []byte("c"), Largest: []byte("d")}
 	tree, err := Load(state, nil, nil)
 	require.NoError(t, err)
-	require.Equal(t, tree.ForkByID(1).Top.Run.Tables, tree.Sparse(1, 1))
+	require.Equal(t, tree.ForkByID(1).Top.Run.Tables, tree.Sparse(false, 1, 1))
 }
 
 func TestAFileIsAsLongAsTheTreeIsTold(t *testing.T) {
 	state, frozen, mems := loadable()
 	tree, err := Load(state, frozen, mems)
 	require.NoError(t, err)
-	sparse := func() int { return len(tree.Sparse(100, 100)) }
-	require.Zero(t, sparse())
+	sparse := func(atRest bool) int { return len(tree.Sparse(atRest, 100, 100)) }
+	require.Zero(t, sparse(false))
+	tree.SetFileBytes(1, 25)
+	require.Zero(t, sparse(true), "four fifths of it are alive")
+	require.False(t, tree.Gappy())
+	tree.SetFileBytes(1, 26)
+	require.Equal(t, 2, sparse(true))
+	require.Zero(t, sparse(false))
+	require.True(t, tree.Gappy())
 	tree.SetFileBytes(1, 40)
-	require.Zero(t, sparse(), "half of it is alive")
+	require.Zero(t, sparse(false), "half of it is alive")
 	tree.SetFileBytes(1, 41)
-	require.Equal(t, 2, sparse())
+	require.Equal(t, 2, sparse(false))
 	tree.SetFileBytes(99, 1) // a file without a table is nobody's
 	require.NoError(t, tree.Verify(nil, nil))
 }

@@ -10,7 +10,7 @@ import (
 // beginRelocation copies live tables of some file, sparse or not, to a new file, and
 // moves them there in one or several steps. It claims nothing: jobs and views go on.
 func (s *protocolStore) beginRelocation() {
-	tables := s.tree.Sparse(1<<30, 1<<10)
+	tables := s.tree.Sparse(s.chance(50), 1<<30, 1<<10)
 	if len(tables) > 0 {
 		s.saw("sparse file")
 	} else {

@@ -205,7 +205,7 @@ func (s *script) run(command string, args []string) {
 		}
 	case "sparse":
 		var some []string
-		for _, tb := range s.tree.Sparse(uint64(s.number(args[0])), s.number(args[1])) {
+		for _, tb := range s.tree.Sparse(false, uint64(s.number(args[0])), s.number(args[1])) {
 			some = append(some, fmt.Sprintf("t%d in f%d", tb.Meta.ID, tb.Place.Meta().File))
 		}
 		s.say("%s", cmp.Or(strings.Join(some, ", "), "nothing"))

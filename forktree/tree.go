@@ -19,7 +19,7 @@ type Tree struct {
 	cuts      cuts
 	lastChunk ids.ChunkID // the highest that there was
 	files     map[ids.FileNum]*file
-	sparse    map[*file]struct{} // less than half of them is alive
+	gappy     map[*file]struct{} // less than four fifths of them are alive
 
 	claims       map[*Claim]struct{}       // open ones
 	replacements map[*Replacement]struct{} // those that have not ended
@@ -64,7 +64,7 @@ func New() *Tree {
 		chunks:     map[*Table][]*chunk{},
 		cuts:       defaultCuts,
 		files:      map[ids.FileNum]*file{},
-		sparse:     map[*file]struct{}{},
+		gappy:      map[*file]struct{}{},
 		dirtySnaps: map[ids.SnapshotID]struct{}{},
 		goneMarks:  map[manifest.MarksKey]struct{}{},
 

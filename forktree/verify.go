@@ -250,16 +250,16 @@ func (t *Tree) verifyTables(holders, pins map[*Run]int32) error {
 		if len(f.tables) != int(files[num]) || f.liveBytes != liveIn[f] || f.liveBytes > f.allBytes {
 			return fmt.Errorf("file %d counts %d tables, %d of %d bytes alive; there are %d and %d", num, len(f.tables), f.liveBytes, f.allBytes, files[num], liveIn[f])
 		}
-		if _, listed := t.sparse[f]; listed != f.sparse() {
-			return fmt.Errorf("file %d: %d of %d bytes are alive, listed as sparse: %v", num, f.liveBytes, f.allBytes, listed)
+		if _, listed := t.gappy[f]; listed != f.gappy() {
+			return fmt.Errorf("file %d: %d of %d bytes are alive, listed as gappy: %v", num, f.liveBytes, f.allBytes, listed)
 		}
 		if f.pins > 0 {
 			files[num] += f.pins
 		}
 	}
-	for f := range t.sparse {
+	for f := range t.gappy {
 		if t.files[f.num] != f {
-			return fmt.Errorf("file %d is listed as sparse and gone", f.num)
+			return fmt.Errorf("file %d is listed as gappy and gone", f.num)
 		}
 	}
 	if len(files) != len(t.files) {

@@ -17,8 +17,13 @@ func newRow(dst []byte, i, version int) []byte {
 	dst = dst[:valueBytes]
 	binary.BigEndian.PutUint64(dst, uint64(i))
 	binary.BigEndian.PutUint32(dst[8:], uint32(version))
-	at := mix(uint64(i)+uint64(version)<<40) % (uint64(len(noise)) - valueBytes)
-	copy(dst[12:valueBytes/2], noise[at:])
+	seed := uint64(i)<<24 ^ uint64(version)
+	for at := 12; at < valueBytes/2; at += 8 { // the last word is cut
+		seed += 0x9e3779b97f4a7c15
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], mix(seed))
+		copy(dst[at:valueBytes/2], word[:])
+	}
 	return dst
 }
 
@@ -27,7 +32,7 @@ func rowOf(value []byte) (i, version int) {
 	return int(binary.BigEndian.Uint64(value)), int(binary.BigEndian.Uint32(value[8:]))
 }
 
-// noise is what values are cut from: so long that two of one block hardly overlap.
+// noise is what long values are cut from.
 var noise = func() []byte {
 	out := make([]byte, 1<<20)
 	r := rand.NewChaCha8([32]byte{7})

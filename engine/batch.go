@@ -208,7 +208,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 				panic(err) // what AppendOp wrote, OpReader reads
 			}
 		}
-		return wal.KindBatch, wal.AppendBatch(nil, records), nil
+		return wal.KindBatch, wal.AppendBatch(s.scratchLocked(size), records), nil
 	})
 	if err != nil {
 		s.log.Unreserve(size)
@@ -216,7 +216,10 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	}
 	s.opts.Schedule.Reach(schedule.WritePlaced)
 	s.wakeIfFull()
-	return s.acknowledge("write", lsn, sync)
+	if err := s.acknowledge(lsn, sync); err != nil {
+		return s.indeterminate("write", err)
+	}
+	return nil
 }
 
 // applyLocked puts a batch's operations into the fork's memtable.

@@ -66,7 +66,7 @@ func TestAssertionInAWriteStopsTheStoreAndReachesTheCaller(t *testing.T) {
 	it, err := f.NewIter(Range{})
 	require.NoError(t, err)
 	require.Panics(t, func() {
-		_ = s.record("test", schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
+		_ = s.record(deed{what: "test"}, schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
 			invariant.Check(false, "on purpose")
 			return 0, nil, nil
 		})
@@ -185,7 +185,7 @@ func TestAssertionAboutTheRowsOfAFlushFailsThatNodeOnly(t *testing.T) {
 // drop has its place in the log.
 func halfDropped(s *Store, f *Fork) {
 	defer func() { _ = recover() }()
-	_ = s.record("test", schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
+	_ = s.record(deed{what: "test"}, schedule.DropPlaced, false, 8, true, func(ids.LSN) (wal.Kind, []byte, error) {
 		s.mu.tree.DropFork(s.mu.tree.ForkByID(f.id))
 		invariant.Check(false, "on purpose")
 		return 0, nil, nil

@@ -135,7 +135,7 @@ func (s *Store) pickCount(pick func() ([]ids.ForkID, error)) (int, error) {
 
 func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]ids.ForkID, error), count int) error {
 	rec := wal.DropMany{Forks: make([]ids.ForkID, count)}
-	return s.record(what, schedule.DropPlaced, true, len(rec.AppendTo(nil)), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	return s.record(deed{what: what}, schedule.DropPlaced, true, len(rec.AppendTo(nil)), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		forks, err := pick()
 		if err != nil {
 			return 0, nil, err

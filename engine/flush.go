@@ -119,7 +119,7 @@ func (s *Store) freezeForks(choose func(*forktree.Fork) bool) error {
 // written with the next one. privileged says that it may use the log's spare room, so
 // that memory can be flushed on a full disk.
 func (s *Store) freeze(f *forktree.Fork, privileged bool) error {
-	size := payloadBytes(wal.Freeze{})
+	size := len(wal.Freeze{}.AppendTo(make([]byte, 0, payloadRoom)))
 	if err := s.log.Reserve(size, privileged); err != nil {
 		return s.writeError("freeze", err)
 	}
@@ -131,7 +131,7 @@ func (s *Store) freeze(f *forktree.Fork, privileged bool) error {
 		}
 		fz := s.freezeLocked(f, lsn)
 		crowded = memoryStretch(f.Top) > compaction.DefaultPolicy().MaxMemory
-		return wal.KindFreeze, fz.AppendTo(nil), nil
+		return wal.KindFreeze, fz.AppendTo(s.scratchLocked(payloadRoom)), nil
 	})
 	if err != nil {
 		s.log.Unreserve(size)

@@ -74,11 +74,11 @@ func (f *Fork) at(lsn ids.LSN) (wal.Freeze, *forktree.Node, error) {
 		fz := f.s.freezeLocked(x, lsn)
 		return fz, x.Top, nil
 	}
-	r, ok := t.ForkRecord(f.id)
+	top, ok := t.ForkTop(f.id)
 	if !ok {
 		return wal.Freeze{}, nil, f.gone()
 	}
-	return wal.Freeze{}, t.NodeByID(r.Top), nil
+	return wal.Freeze{}, top, nil
 }
 
 // freezeLocked turns the fork's memtable, if it holds anything, into a node on
@@ -140,7 +140,7 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 	rec := wal.Fork{Name: name, Parent: parent, FromSnapshot: snapshot, CreatedUnixNano: time.Now().UnixNano()}
 	var child *Fork
 	var crowded bool
-	err := s.record(fmt.Sprintf("fork %q", name), schedule.ForkPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := s.record(deed{"fork", name}, schedule.ForkPlaced, false, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if s.mu.tree.HasFork(name) {
 			return 0, nil, ErrForkExists
 		}
@@ -156,7 +156,7 @@ func (s *Store) fork(from Source, parent ids.ForkID, snapshot ids.SnapshotID, na
 		})
 		child = &Fork{s: s, id: rec.Child, name: name}
 		crowded = fz.Node != 0 && memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
-		return wal.KindFork, rec.AppendTo(nil), nil
+		return wal.KindFork, rec.AppendTo(s.scratchLocked(payloadRoom)), nil
 	})
 	if err != nil {
 		return nil, err
@@ -186,20 +186,20 @@ func (f *Fork) Rename(name string, opts ...WriteOption) error {
 		return fmt.Errorf("rename: %w", err)
 	}
 	rec := wal.Rename{Fork: f.id, Name: name}
-	return f.s.record("rename", schedule.RenamePlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	return f.s.record(deed{what: "rename"}, schedule.RenamePlaced, true, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		x, err := f.treeForkLocked()
 		if err != nil {
 			return 0, nil, err
 		}
 		if name == x.Name {
-			return wal.KindRename, rec.AppendTo(nil), nil
+			return wal.KindRename, rec.AppendTo(f.s.scratchLocked(payloadRoom)), nil
 		}
 		if f.s.mu.tree.HasFork(name) {
 			return 0, nil, fmt.Errorf("fork %q: %w", name, ErrForkExists)
 		}
 		f.s.mu.tree.RenameFork(x, name)
 		f.name = name
-		return wal.KindRename, rec.AppendTo(nil), nil
+		return wal.KindRename, rec.AppendTo(f.s.scratchLocked(payloadRoom)), nil
 	})
 }
 
@@ -211,7 +211,7 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 		return fmt.Errorf("reset: the source is nil or belongs to another store")
 	}
 	rec := wal.Reset{Fork: f.id}
-	err := f.s.record("reset", schedule.ResetPlaced, true, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := f.s.record(deed{what: "reset"}, schedule.ResetPlaced, true, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		x, err := f.treeForkLocked()
 		if err != nil {
 			return 0, nil, err
@@ -227,7 +227,7 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 			a.bare.resetLocked(lsn)
 		}
 		f.s.forgetForkViewLocked(x)
-		return wal.KindReset, rec.AppendTo(nil), nil
+		return wal.KindReset, rec.AppendTo(f.s.scratchLocked(payloadRoom)), nil
 	})
 	f.s.wake()
 	return err
@@ -239,7 +239,7 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 // dropped: ErrProtected.
 func (f *Fork) Drop(opts ...WriteOption) error {
 	rec := wal.Drop{Fork: f.id}
-	err := f.s.record("drop fork", schedule.DropPlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	err := f.s.record(deed{what: "drop fork"}, schedule.DropPlaced, true, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		x, err := f.treeForkLocked()
 		if err != nil {
 			return 0, nil, err
@@ -248,7 +248,7 @@ func (f *Fork) Drop(opts ...WriteOption) error {
 			return 0, nil, fmt.Errorf("fork %q is the last one: %w", x.Name, ErrProtected)
 		}
 		f.s.dropLocked(x)
-		return wal.KindDrop, rec.AppendTo(nil), nil
+		return wal.KindDrop, rec.AppendTo(f.s.scratchLocked(payloadRoom)), nil
 	})
 	f.s.wake()
 	return err

@@ -38,7 +38,7 @@ func (s *Store) forkMany(from Source, parent ids.ForkID, snapshot ids.SnapshotID
 	children := make([]*Fork, 0, len(names))
 	var crowded bool
 	what := fmt.Sprintf("make %d forks", len(names))
-	err := s.record(what, schedule.ForkPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := s.record(deed{what: what}, schedule.ForkPlaced, false, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		for _, name := range names {
 			if s.mu.tree.HasFork(name) {
 				return 0, nil, fmt.Errorf("fork %q: %w", name, ErrForkExists)

@@ -25,7 +25,8 @@ const maxSegments = 8
 // holds, or by the room that its segments take, which is more where opens have ended
 // many of them early.
 func (s *Store) logTooLong() bool {
-	return max(s.log.Bytes(), s.log.SealedBytes()) > s.logRoom()/2 || s.log.Segments() > maxSegments && s.log.Bytes() < s.opts.SegmentBytes
+	bytes, sealed, segments := s.log.Lengths()
+	return max(bytes, sealed) > s.logRoom()/2 || segments > maxSegments && bytes < s.opts.SegmentBytes
 }
 
 func (s *Store) logFull() bool { return s.log.SealedBytes() >= s.logRoom() }

@@ -167,6 +167,8 @@ func TestForksDoNotMakeTheLogLonger(t *testing.T) {
 			}
 			return second(f.ForkMany(names, engine.NoSync))
 		},
+		"renames": func(f *engine.Fork, i int) error { return f.Rename(fmt.Sprint("name-", i), engine.NoSync) },
+		"resets":  func(f *engine.Fork, _ int) error { return f.Reset(f, engine.NoSync) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := crashfs.New()

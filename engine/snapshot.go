@@ -58,7 +58,7 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 	rec := wal.Snapshot{Name: name, Fork: f.id, CreatedUnixNano: time.Now().UnixNano()}
 	var h *Snapshot
 	var crowded bool
-	err := s.record(fmt.Sprintf("snapshot %q", name), schedule.SnapshotPlaced, false, payloadBytes(rec), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
+	err := s.record(deed{"snapshot", name}, schedule.SnapshotPlaced, false, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(lsn ids.LSN) (wal.Kind, []byte, error) {
 		if s.mu.tree.SnapshotByName(name) != nil {
 			return 0, nil, ErrSnapshotExists
 		}
@@ -71,7 +71,7 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 		s.mu.tree.AddSnapshot(n)
 		h = s.snapshotHandleLocked(n)
 		crowded = fz.Node != 0 && memoryStretch(top) > compaction.DefaultPolicy().MaxMemory
-		return wal.KindSnapshot, rec.AppendTo(nil), nil
+		return wal.KindSnapshot, rec.AppendTo(s.scratchLocked(payloadRoom)), nil
 	})
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (n *Snapshot) Rename(name string, opts ...WriteOption) error {
 		return fmt.Errorf("rename: %w", err)
 	}
 	rec := wal.RenameSnapshot{ID: n.n.ID, Name: name}
-	return n.s.record("rename snapshot", schedule.RenamePlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	return n.s.record(deed{what: "rename snapshot"}, schedule.RenamePlaced, true, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		if err := n.goneLocked(); err != nil {
 			return 0, nil, err
 		}
@@ -126,20 +126,20 @@ func (n *Snapshot) Rename(name string, opts ...WriteOption) error {
 			}
 			n.s.mu.tree.RenameSnapshot(n.n, name)
 		}
-		return wal.KindRenameSnapshot, rec.AppendTo(nil), nil
+		return wal.KindRenameSnapshot, rec.AppendTo(n.s.scratchLocked(payloadRoom)), nil
 	})
 }
 
 // Drop takes the snapshot away. Forks made from it stay. O(1).
 func (n *Snapshot) Drop(opts ...WriteOption) error {
 	rec := wal.DropSnapshot{ID: n.n.ID}
-	err := n.s.record("drop snapshot", schedule.DropPlaced, true, payloadBytes(rec), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	err := n.s.record(deed{what: "drop snapshot"}, schedule.DropPlaced, true, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		if err := n.goneLocked(); err != nil {
 			return 0, nil, err
 		}
 		n.s.mu.tree.DropSnapshot(n.n)
 		n.s.forgetViewLocked(&n.viewer)
-		return wal.KindDropSnapshot, rec.AppendTo(nil), nil
+		return wal.KindDropSnapshot, rec.AppendTo(n.s.scratchLocked(payloadRoom)), nil
 	})
 	n.s.wake()
 	return err

@@ -50,6 +50,7 @@ type Store struct {
 		zombies     []zombie
 		viewed      map[*viewer]struct{}     // those with a cached view
 		views       map[*view]struct{}       // all that pin something
+		scratch     []byte                   // see scratchLocked
 		flats       map[*forktree.Node]*flat // the latest of each node, while in use
 		claims      map[*forktree.Claim]struct{}
 		letBe       map[ids.NodeID]error          // nodes that jobs keep away from, see shielded
@@ -94,7 +95,9 @@ const (
 // newID gives out a number that no fork, snapshot, node, table or file ever had.
 func (s *Store) newID() uint64 {
 	n := s.nextID.Add(1) - 1
-	invariant.Check(n < s.idBound.Load(), "number %d is given out before it is reserved", n)
+	if n >= s.idBound.Load() { // the arguments of Check allocate
+		invariant.Check(false, "number %d is given out before it is reserved", n)
+	}
 	return n
 }
 
@@ -211,18 +214,18 @@ func (s *Store) writeError(what string, err error) error {
 
 // acknowledge returns once the record with that LSN is durable (sync), or in the
 // hands of the operating system. The record has its place in the log and readers
-// may have seen it, so whatever goes wrong here leaves its fate open.
-func (s *Store) acknowledge(what string, lsn ids.LSN, sync bool) error {
-	var err error
+// may have seen it, so whatever goes wrong here leaves its fate open: the error is to
+// be told as indeterminate.
+func (s *Store) acknowledge(lsn ids.LSN, sync bool) error {
 	if sync {
-		err = s.log.Sync(lsn)
-	} else {
-		err = s.log.Write(lsn)
+		return s.log.Sync(lsn)
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrIndeterminate, s.writeError(what, err))
-	}
-	return nil
+	return s.log.Write(lsn)
+}
+
+// indeterminate is what a writer is told whose record acknowledge has failed for.
+func (s *Store) indeterminate(what string, err error) error {
+	return fmt.Errorf("%w: %w", ErrIndeterminate, s.writeError(what, err))
 }
 
 // Sync makes every write that has been acknowledged so far durable.
@@ -244,16 +247,14 @@ func (s *Store) Sync() error {
 // size is the exact length of the payload that change will return. privileged
 // records may use the spare segment that is kept so that space can be freed when
 // there is none. placed is the schedule point before the record is durable.
-func (s *Store) record(what string, placed schedule.Point, privileged bool, size int, sync bool,
+func (s *Store) record(what deed, placed schedule.Point, privileged bool, size int, sync bool,
 	change func(lsn ids.LSN) (wal.Kind, []byte, error)) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if !privileged { // the others may give space back
-		_ = s.waitForLog() // what costs a few bytes is not refused for it
-	}
+	_ = s.waitForLog() // what costs a few bytes, or gives space back, is not refused for it
 	if err := s.log.Reserve(size, privileged); err != nil {
-		return s.writeError(what, err)
+		return s.writeError(what.String(), err)
 	}
 	s.opts.Schedule.Reach(schedule.RecordReserved)
 	lsn, err := s.place(size, change)
@@ -264,14 +265,38 @@ func (s *Store) record(what string, placed schedule.Point, privileged bool, size
 	s.opts.Schedule.Reach(placed)
 	s.wakeIfFull()
 	s.owe(1)
-	return s.acknowledge(what, lsn, sync)
+	if err := s.acknowledge(lsn, sync); err != nil {
+		return s.indeterminate(what.String(), err)
+	}
+	return nil
 }
 
-// payloadBytes is the exact length of a record's payload. It does not depend on
-// the ids in it, so it is known before they are.
-func payloadBytes(r interface{ AppendTo([]byte) []byte }) int {
-	var buf [256]byte
-	return len(r.AppendTo(buf[:0]))
+// deed is what a record says is done, and to what, for errors.
+type deed struct{ what, name string }
+
+func (d deed) String() string {
+	if d.name == "" {
+		return d.what
+	}
+	return fmt.Sprintf("%s %q", d.what, d.name)
+}
+
+// payloadRoom is room for the payload of any record that is about one fork or snapshot.
+// Its length does not depend on the ids in it, so it is known before they are: by
+// encoding it once, into memory on the stack.
+const payloadRoom = 256
+
+// scratchLocked gives room for a payload that is copied into the log in the same
+// critical section.
+func (s *Store) scratchLocked(size int) []byte {
+	const kept = 64 << 10
+	if size > kept {
+		return make([]byte, 0, size)
+	}
+	if cap(s.mu.scratch) < size {
+		s.mu.scratch = make([]byte, 0, size)
+	}
+	return s.mu.scratch[:0]
 }
 
 // errFewNumbers makes a writer reserve more numbers and try again.

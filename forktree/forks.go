@@ -30,7 +30,9 @@ func (t *Tree) AddFork(f *Fork) {
 // be free.
 func (t *Tree) AddIdleFork(f manifest.Fork) {
 	top := t.nodes[f.Top]
-	invariant.Check((top == nil) == (f.Top == 0), "fork %d is made over node %d, which is not there", f.ID, f.Top)
+	if (top == nil) != (f.Top == 0) { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is made over node %d, which is not there", f.ID, f.Top)
+	}
 	t.enter(f, top)
 }
 
@@ -96,6 +98,13 @@ func (t *Tree) LookupFork(name string) (f manifest.Fork, ok bool) { return t.for
 // ForkRecord gives the record of the fork with that id. The fork stays idle if it is.
 func (t *Tree) ForkRecord(id ids.ForkID) (f manifest.Fork, ok bool) { return t.forks.Get(id) }
 
+// ForkTop gives the top of the fork with that id, nil if it is empty. The fork stays idle
+// if it is.
+func (t *Tree) ForkTop(id ids.ForkID) (top *Node, ok bool) {
+	n, ok := t.forks.Top(id)
+	return t.nodes[n], ok
+}
+
 // ForkByName makes the fork of that name active; nil if there is none.
 func (t *Tree) ForkByName(name string) *Fork {
 	r, ok := t.forks.Named(name)
@@ -140,7 +149,9 @@ func (t *Tree) copyOf(r manifest.Fork) *Fork {
 }
 
 func (t *Tree) activate(f *Fork) {
-	invariant.Check(f.place == 0, "fork %d becomes active twice", f.ID)
+	if f.place != 0 { // the arguments of Check allocate
+		invariant.Check(false, "fork %d becomes active twice", f.ID)
+	}
 	t.active = append(t.active, f)
 	f.place = uint32(len(t.active))
 	t.forks.SetNote(f.ID, f.place)
@@ -164,8 +175,12 @@ func (t *Tree) deactivate(f *Fork) {
 }
 
 func (t *Tree) checkActive(f *Fork) {
-	invariant.Check(!f.dropped, "fork %d is changed after it was dropped", f.ID)
-	invariant.Check(f.place > 0 && int(f.place) <= len(t.active) && t.active[f.place-1] == f, "fork %d is changed while it is idle", f.ID)
+	if f.dropped { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is changed after it was dropped", f.ID)
+	}
+	if f.place == 0 || int(f.place) > len(t.active) || t.active[f.place-1] != f { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is changed while it is idle", f.ID)
+	}
 }
 
 // Rest makes a fork idle: its record is all that stays. It must have no memtable, and

@@ -13,7 +13,9 @@ func (n *Node) adopt() {
 	if below == nil {
 		return
 	}
-	invariant.Check(n.nextKid == nil && n.prevKid == nil && below.kids != n, "node %d is adopted twice", n.ID)
+	if n.nextKid != nil || n.prevKid != nil || below.kids == n { // the arguments of Check allocate
+		invariant.Check(false, "node %d is adopted twice", n.ID)
+	}
 	n.nextKid = below.kids
 	if n.nextKid != nil {
 		n.nextKid.prevKid = n
@@ -30,7 +32,9 @@ func (n *Node) disown() {
 	if n.prevKid != nil {
 		n.prevKid.nextKid = n.nextKid
 	} else {
-		invariant.Check(below.kids == n, "node %d is not known to node %d, on which it lies", n.ID, below.ID)
+		if below.kids != n { // the arguments of Check allocate
+			invariant.Check(false, "node %d is not known to node %d, on which it lies", n.ID, below.ID)
+		}
 		below.kids = n.nextKid
 	}
 	if n.nextKid != nil {

@@ -7,7 +7,9 @@ func (t *Tree) ref(n *Node) {
 	if n == nil {
 		return
 	}
-	invariant.Check(!n.freed, "node %d is referenced after it was freed", n.ID)
+	if n.freed { // the arguments of Check allocate
+		invariant.Check(false, "node %d is referenced after it was freed", n.ID)
+	}
 	n.refs++
 	t.stirAt(n)
 }
@@ -26,7 +28,9 @@ func (t *Tree) unref(n *Node) {
 // lose is unref for jobs: where paths go does not change.
 func (t *Tree) lose(n *Node) {
 	n.refs--
-	invariant.Check(n.refs >= n.jobs && n.jobs >= 0, "node %d: %d references, %d of them jobs", n.ID, n.refs, n.jobs)
+	if n.refs < n.jobs || n.jobs < 0 { // the arguments of Check allocate
+		invariant.Check(false, "node %d: %d references, %d of them jobs", n.ID, n.refs, n.jobs)
+	}
 	if n.refs == 0 {
 		n.freed = true
 		t.freed = append(t.freed, n)
@@ -41,7 +45,9 @@ func (t *Tree) Release(max int) (more bool) {
 	for ; max > 0 && len(t.freed) > 0; max-- {
 		n := t.freed[len(t.freed)-1]
 		t.freed = t.freed[:len(t.freed)-1]
-		invariant.Check(n.refs == 0 && !n.Claimed(), "node %d is released while it is used", n.ID)
+		if n.refs != 0 || n.Claimed() { // the arguments of Check allocate
+			invariant.Check(false, "node %d is released while it is used", n.ID)
+		}
 		delete(t.nodes, n.ID)
 		if n.logged {
 			n.logged = false

@@ -77,7 +77,9 @@ func New() *Tree {
 // on with an empty memtable that will become node next. frozen is the LSN of the
 // record that says so. The memtable must hold something.
 func (t *Tree) Freeze(f *Fork, frozen ids.LSN, next ids.NodeID) *Node {
-	invariant.Check(f.Mem != nil && f.Low != 0, "fork %d: nothing to freeze", f.ID)
+	if f.Mem == nil || f.Low == 0 { // the arguments of Check allocate
+		invariant.Check(false, "fork %d: nothing to freeze", f.ID)
+	}
 	t.checkActive(f)
 	n := t.newNode(f.MemtableID, f.ID)
 	n.Mem, n.Low, n.Frozen = f.Mem, f.Low, frozen
@@ -93,7 +95,9 @@ func (t *Tree) Freeze(f *Fork, frozen ids.LSN, next ids.NodeID) *Node {
 }
 
 func (t *Tree) newNode(id ids.NodeID, fork ids.ForkID) *Node {
-	invariant.Check(id != 0 && t.nodes[id] == nil, "node id %d is used twice", id)
+	if id == 0 || t.nodes[id] != nil { // the arguments of Check allocate
+		invariant.Check(false, "node id %d is used twice", id)
+	}
 	n := &Node{ID: id, Fork: fork}
 	t.nodes[id] = n
 	t.stirAt(n)

@@ -61,6 +61,15 @@ func (t *Forks) Get(id ids.ForkID) (f Fork, ok bool) {
 	return t.fork(r), true
 }
 
+// Top gives the top of the fork with that id.
+func (t *Forks) Top(id ids.ForkID) (top ids.NodeID, ok bool) {
+	r := t.find(id)
+	if r == nil {
+		return 0, false
+	}
+	return r.top, true
+}
+
 // Has tells whether there is a fork with that id.
 func (t *Forks) Has(id ids.ForkID) bool { return t.find(id) != nil }
 
@@ -246,11 +255,17 @@ func (t *Forks) Namesakes() (a, b Fork, ok bool) {
 // Add puts a fork that is not there, under a name that is free, with a note, and
 // marks it as owed.
 func (t *Forks) Add(f Fork, note uint32) {
-	invariant.Check(f.ID != 0 && len(f.Name) <= maxSlabName, "fork %d has a name of %d bytes", f.ID, len(f.Name))
+	if f.ID == 0 || len(f.Name) > maxSlabName { // the arguments of Check allocate
+		invariant.Check(false, "fork %d has a name of %d bytes", f.ID, len(f.Name))
+	}
 	byID, _, taken := t.place(f.ID)
-	invariant.Check(!taken, "fork id %d is used twice", f.ID)
+	if taken { // the arguments of Check allocate
+		invariant.Check(false, "fork id %d is used twice", f.ID)
+	}
 	byName := t.byName.find(t.beforeName([]byte(f.Name), 0))
-	invariant.Check(!t.namedAt(byName, f.Name), "fork name %q is used twice", f.Name)
+	if t.namedAt(byName, f.Name) { // the arguments of Check allocate
+		invariant.Check(false, "fork name %q is used twice", f.Name)
+	}
 	r := t.insert(&f, byID, byName)
 	r.note, r.owed = note, true
 	t.checkNow()
@@ -266,7 +281,9 @@ func (t *Forks) Discard(id ids.ForkID) (owed bool) {
 // Repoint gives the fork another top and another memtable, and marks it as Owe does.
 func (t *Forks) Repoint(id ids.ForkID, top, memtable ids.NodeID) (owed bool) {
 	r := t.find(id)
-	invariant.Check(r != nil, "fork %d is not there and gets another top", id)
+	if r == nil { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is not there and gets another top", id)
+	}
 	r.top, r.memtable = top, memtable
 	owed, r.owed = r.owed, true
 	return owed
@@ -275,7 +292,9 @@ func (t *Forks) Repoint(id ids.ForkID, top, memtable ids.NodeID) (owed bool) {
 // Owe marks the fork, and tells whether it was marked already.
 func (t *Forks) Owe(id ids.ForkID) (owed bool) {
 	r := t.find(id)
-	invariant.Check(r != nil, "fork %d is not there and is owed", id)
+	if r == nil { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is not there and is owed", id)
+	}
 	owed, r.owed = r.owed, true
 	return owed
 }
@@ -301,7 +320,9 @@ func (t *Forks) Note(id ids.ForkID) uint32 {
 // SetNote leaves a note at the fork.
 func (t *Forks) SetNote(id ids.ForkID, note uint32) {
 	r := t.find(id)
-	invariant.Check(r != nil, "fork %d is not there and gets a note", id)
+	if r == nil { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is not there and gets a note", id)
+	}
 	r.note = note
 }
 
@@ -367,7 +388,9 @@ func (t *Forks) place(id ids.ForkID) (at position, slot uint32, ok bool) {
 func (t *Forks) placeOfName(r *forkRecord) position {
 	at := t.byName.find(t.beforeName(t.nameOf(r), r.id))
 	slot, ok := t.byName.get(at)
-	invariant.Check(ok && t.record(slot).id == r.id, "fork %d is not found by its name", r.id)
+	if !ok || t.record(slot).id != r.id { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is not found by its name", r.id)
+	}
 	return at
 }
 

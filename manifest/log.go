@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tinedb/tine/internal/errs"
 	"github.com/tinedb/tine/internal/ids"
@@ -84,6 +85,8 @@ type Log struct {
 	opts Options
 
 	marksBytes int // maxMarksBytes but in tests
+
+	failed atomic.Bool // err != nil; changes under mu, and every write asks it
 
 	rewriting sync.Mutex // held over a rewrite, taken before mu
 
@@ -231,6 +234,9 @@ func (l *Log) rewriteBytesLocked() int64 {
 
 // Err returns the poison, nil while the log is healthy.
 func (l *Log) Err() error {
+	if !l.failed.Load() {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.err
@@ -257,6 +263,7 @@ func (l *Log) fail(cause error) (first bool, err error) {
 	first = l.mu.err == nil
 	if first {
 		l.mu.err = poisonError(cause)
+		l.failed.Store(true)
 		// They will never be written: not after a failure in front of them.
 		l.mu.pending, l.mu.captured = nil, nil
 	}

@@ -11,13 +11,24 @@ func (l *Log) Trimmable(lo ids.LSN) bool {
 
 // SealedBytes is how long the segments before the current one are, as they were
 // preallocated: what trimming can take away at most.
-func (l *Log) SealedBytes() (n int64) {
+func (l *Log) SealedBytes() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.sealedBytesLocked()
+}
+
+func (l *Log) sealedBytesLocked() (n int64) {
 	for i := range l.sealed {
 		n += max(l.sealed[i].EndBytes, l.opts.SegmentBytes)
 	}
 	return n
+}
+
+// Lengths are Bytes, SealedBytes and Segments of one moment.
+func (l *Log) Lengths() (bytes, sealedBytes int64, segments int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bytesLocked(), l.sealedBytesLocked(), len(l.sealed) + 1
 }
 
 // Segments is the number of segments that hold the log, spares not counted.

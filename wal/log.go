@@ -142,6 +142,9 @@ func (l *Log) Durable() ids.LSN { return ids.LSN(l.durable.Load()) }
 
 // Err is the error that poisoned the log, nil while it is healthy.
 func (l *Log) Err() error {
+	if !l.unhealthy.Load() {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
@@ -152,6 +155,10 @@ func (l *Log) Err() error {
 func (l *Log) Bytes() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.bytesLocked()
+}
+
+func (l *Log) bytesLocked() int64 {
 	n := l.cur.pos + max(0, int64(len(l.pending.buf))-markFrameBytes)
 	for i := range l.sealed {
 		n += l.sealed[i].EndBytes

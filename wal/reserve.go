@@ -18,7 +18,9 @@ import (
 // always left for privileged records, those through which space is freed when
 // there is none; ordinary ones are refused while it cannot be replaced.
 func (l *Log) Reserve(payloadBytes int, privileged bool) error {
-	invariant.Check(payloadBytes >= 0, "wal: reservation of %d bytes", payloadBytes)
+	if payloadBytes < 0 { // the arguments of Check allocate
+		invariant.Check(false, "wal: reservation of %d bytes", payloadBytes)
+	}
 	if payloadBytes > MaxPayloadBytes {
 		return fmt.Errorf("wal: reserve %d bytes: %w: at most %d", payloadBytes, ErrTooLarge, MaxPayloadBytes)
 	}

@@ -119,7 +119,9 @@ func (s *segment) fits(end, n int64) bool { return end+n <= s.fileBytes-markRoom
 
 // write puts frames at offset, the first byte of buf.
 func (s *segment) write(buf []byte, offset int64) error {
-	invariant.Check(offset >= headerBytes && offset+int64(len(buf)) <= s.fileBytes, "wal: write of %d bytes at %d of segment %d passes its end", len(buf), offset, s.number)
+	if offset < headerBytes || offset+int64(len(buf)) > s.fileBytes { // the arguments of Check allocate
+		invariant.Check(false, "wal: write of %d bytes at %d of segment %d passes its end", len(buf), offset, s.number)
+	}
 	if _, err := s.file.WriteAt(buf, offset); err != nil {
 		return fmt.Errorf("wal: write %d bytes at %d of segment %s: %w", len(buf), offset, ids.SegmentName(s.number), err)
 	}

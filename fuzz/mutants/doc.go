@@ -39,7 +39,7 @@
 //
 // Mechanisms that the store does not have yet: re-logging of old memtables to free
 // the log (its image of the fork table, one transaction for all of it), and names in
-// paths: files are named by numbers alone, and no server takes requests.
+// paths: files are named by numbers alone.
 //
 // Bugs that were tried and are none, because something else makes them harmless:
 //

@@ -54,7 +54,7 @@ Either is one small write, however many keys there are.`,
 			if err != nil {
 				return err
 			}
-			return a.withFork(writing, func(store *engine.Store, fork *engine.Fork) error { return a.del(store, fork, &d) })
+			return a.withFork(writing, func(fork forkspace) error { return a.del(fork, &d) })
 		},
 	}
 	a.forkFlag(cmd)
@@ -105,15 +105,18 @@ func (a *app) readPrefix(d *deletion) error {
 	return nil
 }
 
-func (a *app) del(store *engine.Store, fork *engine.Fork, d *deletion) error {
-	batch := store.NewBatch()
-	for _, key := range d.keys {
-		batch.Delete(fork, key)
-	}
+func (a *app) del(fork forkspace, d *deletion) error {
+	var err error
 	if d.keys == nil {
-		batch.DeleteRange(fork, d.bounds.Lower, d.bounds.Upper)
+		err = fork.DeleteRange(d.bounds)
+	} else {
+		err = fork.Write(func(b tree.Batch) {
+			for _, key := range d.keys {
+				b.Delete(key)
+			}
+		})
 	}
-	if err := batch.Commit(); err != nil {
+	if err != nil {
 		return err
 	}
 	if !a.json {

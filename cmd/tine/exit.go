@@ -10,7 +10,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 
+	"github.com/tinedb/tine/cmd/rpc/wire"
 	"github.com/tinedb/tine/engine"
 )
 
@@ -23,6 +25,8 @@ const (
 	exitBusy        = 4
 	exitCorrupt     = 5
 	exitNoSpace     = 6
+	exitDenied      = 7
+	exitUnreached   = 8
 	exitInterrupted = 130
 )
 
@@ -34,6 +38,8 @@ const exitCodesText = `Exit codes of tine:
     4  the store is in use by another process
     5  corruption found: the message names file and offset
     6  the disk is full or read-only, or the permission is missing
+    7  the node does not know the caller, or does not let it do that
+    8  the node cannot be reached, has no room, or is being stopped; try again
   130  interrupted; an import goes on when it is started again`
 
 func exitCodesTopic() *cobra.Command {
@@ -80,6 +86,16 @@ func classify(err error) (code int, kind, advice string) {
 		return exitUsage, "usage", ""
 	case is(context.Canceled):
 		return exitInterrupted, "interrupted", "start it again to go on"
+	case is(wire.ErrUnauthenticated):
+		return exitDenied, "unauthenticated", "give a token with --token-file or TINE_TOKEN"
+	case is(wire.ErrDenied):
+		return exitDenied, "denied", ""
+	case is(wire.ErrOverloaded):
+		return exitUnreached, "overloaded", "try again"
+	case is(wire.ErrDraining, wire.ErrTimedOut) || isUnreached(err):
+		return exitUnreached, "unreached", "see whether the node runs and --addr is its address"
+	case is(wire.ErrNodeLimit):
+		return exitUsage, "node_limit", "a node takes larger rows if it is started with a larger --max-receive-bytes"
 	case is(engine.ErrCorrupt):
 		return exitCorrupt, "corrupt", "'tine check --level full' lists all damage"
 	case is(engine.ErrUndecided):
@@ -110,6 +126,12 @@ func classify(err error) (code int, kind, advice string) {
 		return exitError, "protected", "a store keeps at least one fork"
 	}
 	return exitError, "error", ""
+}
+
+// isUnreached tells of an error that came from the connection and not from the node.
+func isUnreached(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && e.Code == codes.Unavailable
 }
 
 // fail prints err as one line, or as one JSON object, and gives its exit code.

@@ -26,7 +26,7 @@ func (a *app) forkRenameCommand() *cobra.Command {
 			if err := checkNames(args[1:]); err != nil {
 				return err
 			}
-			return a.withStore(writing, func(store *engine.Store) error {
+			return a.withStore(writing, func(store target) error {
 				fork, err := store.Fork(args[0])
 				if err != nil {
 					return err
@@ -55,7 +55,7 @@ else holds is thrown away.`,
 			if (to == "") == (toSnapshot == "") {
 				return usagef("say what to reset %s to: --to FORK or --to-snapshot SNAPSHOT", args[0])
 			}
-			return a.withStore(writing, func(store *engine.Store) error {
+			return a.withStore(writing, func(store target) error {
 				return a.resetFork(store, args[0], to, toSnapshot)
 			})
 		},
@@ -66,7 +66,7 @@ else holds is thrown away.`,
 	return cmd
 }
 
-func (a *app) resetFork(store *engine.Store, name, to, toSnapshot string) error {
+func (a *app) resetFork(store target, name, to, toSnapshot string) error {
 	fork, err := store.Fork(name)
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (a *app) resetFork(store *engine.Store, name, to, toSnapshot string) error 
 	if err != nil {
 		return err
 	}
-	var source engine.Source
+	var source keyspace
 	what := "fork " + to
 	if toSnapshot != "" {
 		what = "snapshot " + toSnapshot

@@ -41,7 +41,7 @@ forks are made at once.`, engine.MaxForkMany),
 			if err := checkNames(names); err != nil {
 				return err
 			}
-			return a.withStore(writing, func(store *engine.Store) error {
+			return a.withStore(writing, func(store target) error {
 				return a.createForks(store, from, fromSnapshot, names, numbered)
 			})
 		},
@@ -74,12 +74,18 @@ func checkNames(names []string) error {
 	return nil
 }
 
-func (a *app) createForks(store *engine.Store, from, fromSnapshot string, names []string, numbered bool) error {
-	fork, err := forker(store, from, fromSnapshot)
+func (a *app) createForks(store target, from, fromSnapshot string, names []string, numbered bool) error {
+	var parent keyspace
+	var err error
+	if fromSnapshot != "" {
+		parent, err = store.Snapshot(fromSnapshot)
+	} else {
+		parent, err = store.Fork(from)
+	}
 	if err != nil {
 		return err
 	}
-	forks, err := fork(names)
+	forks, err := parent.ForkMany(names)
 	if err != nil {
 		return err
 	}
@@ -97,20 +103,4 @@ func (a *app) createForks(store *engine.Store, from, fromSnapshot string, names 
 		}
 	}
 	return nil
-}
-
-// forker gives the function that forks a fork, or a snapshot if one is named.
-func forker(store *engine.Store, from, fromSnapshot string) (func([]string) ([]*engine.Fork, error), error) {
-	if fromSnapshot != "" {
-		snapshot, err := store.Snapshot(fromSnapshot)
-		if err != nil {
-			return nil, err
-		}
-		return func(names []string) ([]*engine.Fork, error) { return snapshot.ForkMany(names) }, nil
-	}
-	parent, err := store.Fork(from)
-	if err != nil {
-		return nil, err
-	}
-	return func(names []string) ([]*engine.Fork, error) { return parent.ForkMany(names) }, nil
 }

@@ -19,7 +19,8 @@ func (a *app) forkDropCommand() *cobra.Command {
 		Long: fmt.Sprintf(`Throw forks away with what only they hold: those that are named, those whose names
 begin with --prefix, or --subtree with all that was made from it, and from these.
 Their children and parents stay as they are. All go or none; more than %d go in
-several steps. The command ends when the space has been given back to the disk.`, engine.MaxDropMany),
+several steps. The command ends when the space has been given back to the disk; a node
+does that by itself.`, engine.MaxDropMany),
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			byPrefix, bySubtree := cmd.Flags().Changed("prefix"), cmd.Flags().Changed("subtree")
@@ -37,7 +38,7 @@ several steps. The command ends when the space has been given back to the disk.`
 			case byPrefix && prefix == "":
 				return usagef("--prefix is empty; a store keeps at least one fork")
 			}
-			return a.withStore(writing, func(store *engine.Store) error {
+			return a.withStore(writing, func(store target) error {
 				doomed, err := forksToDrop(store, names, prefix, subtree)
 				if err != nil {
 					return err
@@ -54,9 +55,12 @@ several steps. The command ends when the space has been given back to the disk.`
 
 // forksToDrop finds all forks before the first is dropped, so that one bad name among
 // many throws nothing away.
-func forksToDrop(store *engine.Store, names []string, prefix, subtree string) ([]engine.ForkInfo, error) {
+func forksToDrop(store target, names []string, prefix, subtree string) ([]engine.ForkInfo, error) {
 	if prefix != "" {
-		infos := store.ListForks(engine.ListOptions{Prefix: prefix})
+		infos, err := store.ListForks(engine.ListOptions{Prefix: prefix})
+		if err != nil {
+			return nil, err
+		}
 		if len(infos) == 0 {
 			return nil, fmt.Errorf("no fork's name begins with %q: %w", prefix, engine.ErrForkNotFound)
 		}
@@ -81,7 +85,8 @@ func forksToDrop(store *engine.Store, names []string, prefix, subtree string) ([
 		}
 	}
 	if subtree != "" {
-		return descendants(store.Forks(), infos[0].ID), nil
+		forks, err := store.ListForks(engine.ListOptions{})
+		return descendants(forks, infos[0].ID), err
 	}
 	return infos, nil
 }
@@ -120,8 +125,10 @@ func dropText(doomed []engine.ForkInfo) []string {
 	return text
 }
 
-func (a *app) dropForks(store *engine.Store, doomed []engine.ForkInfo) error {
-	if len(doomed) == store.Stats().Forks {
+func (a *app) dropForks(store target, doomed []engine.ForkInfo) error {
+	if none, err := store.LeavesNone(len(doomed)); err != nil {
+		return err
+	} else if none {
 		return fmt.Errorf("drop all forks of the store: %w", engine.ErrProtected)
 	}
 	ok, err := a.confirm(dropText(doomed))
@@ -129,19 +136,11 @@ func (a *app) dropForks(store *engine.Store, doomed []engine.ForkInfo) error {
 		return err
 	}
 	names := make([]string, len(doomed))
-	forks := make([]*engine.Fork, len(doomed))
 	for i, f := range doomed {
 		names[i] = f.Name
-		if forks[i], err = store.Fork(f.Name); err != nil {
-			return err
-		}
 	}
-	dropped := 0
-	for some := range slices.Chunk(forks, engine.MaxDropMany) {
-		if err := store.DropForks(some); err != nil {
-			return fmt.Errorf("%w (%d dropped before)", err, dropped)
-		}
-		dropped += len(some)
+	if dropped, err := store.DropForks(doomed); err != nil {
+		return fmt.Errorf("%w (%d dropped before)", err, dropped)
 	}
 	if err := store.Settle(); err != nil {
 		return err

@@ -42,8 +42,11 @@ before: tine fork list --limit 100 --after NAME.`,
 			if page.Limit < 0 {
 				return usagef("--limit is %d; a page holds at least one fork, and 0 means all", page.Limit)
 			}
-			return a.withStore(reading, func(store *engine.Store) error {
-				forks := store.ListForks(page)
+			return a.withStore(reading, func(store target) error {
+				forks, err := store.ListForks(page)
+				if err != nil {
+					return err
+				}
 				if a.json {
 					rows := make([]forkRow, len(forks))
 					for i, f := range forks {
@@ -79,7 +82,7 @@ func (a *app) forkShowCommand() *cobra.Command {
 		Short: "Show one fork",
 		Args:  takes("one name", 1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.withStore(reading, func(store *engine.Store) error {
+			return a.withStore(reading, func(store target) error {
 				fork, err := store.Fork(args[0])
 				if err != nil {
 					return err

@@ -19,7 +19,7 @@ func (a *app) forkTreeCommand() *cobra.Command {
 itself. With --nodes the tree of nodes is drawn, in which the data lies.`,
 		Args: takes("nothing", 0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return a.withStore(reading, func(store *engine.Store) error {
+			return a.withStore(reading, func(store target) error {
 				switch {
 				case nodes && a.json:
 					var text bytes.Buffer
@@ -29,10 +29,15 @@ itself. With --nodes the tree of nodes is drawn, in which the data lies.`,
 					return a.printJSON(map[string]string{"nodes": text.String()})
 				case nodes:
 					return store.DrawTree(a.out)
-				case a.json:
-					return a.printJSON(nest(store.Forks()))
 				}
-				return picture.Forks(a.out, store.Forks(), most)
+				forks, err := store.ListForks(engine.ListOptions{})
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(nest(forks))
+				}
+				return picture.Forks(a.out, forks, most)
 			})
 		},
 	}

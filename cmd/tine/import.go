@@ -10,7 +10,6 @@ import (
 
 	"github.com/tinedb/tine/cmd/tine/internal/picture"
 	"github.com/tinedb/tine/cmd/tine/internal/tree"
-	"github.com/tinedb/tine/engine"
 )
 
 func (a *app) importCommand() *cobra.Command {
@@ -28,25 +27,31 @@ same mode, size and time, or else the same content, are left alone.`,
 		Args: takes("one directory", 1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := args[0]
-			data, err := a.dataDir()
+			remote, err := a.isRemote()
 			if err != nil {
 				return err
 			}
 			if _, err := os.Stat(dir); err != nil {
 				return fmt.Errorf("import: %w", err)
 			}
-			if tree.Contains(dir, data) {
-				return usagef("the store %s lies in %s; it cannot be stored in itself", data, dir)
+			if !remote {
+				data, err := a.dataDir()
+				if err != nil {
+					return err
+				}
+				if tree.Contains(dir, data) {
+					return usagef("the store %s lies in %s; it cannot be stored in itself", data, dir)
+				}
 			}
 			opts.DryRun = a.dryRun
 			how := importing
 			if a.dryRun {
 				how = reading
 			}
-			return a.withFork(how, func(store *engine.Store, fork *engine.Fork) error {
+			return a.withFork(how, func(fork forkspace) error {
 				bar := &progress{a: a, what: "import"}
 				opts.Started, opts.Progress = bar.started, bar.did
-				report, err := tree.Import(a.ctx, store, fork, dir, opts)
+				report, err := tree.Import(a.ctx, fork, dir, opts)
 				bar.end()
 				if errors.Is(err, context.Canceled) {
 					return fmt.Errorf("import: stopped with %d stored and %d that were there already: %w",

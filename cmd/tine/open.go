@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"iter"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -19,30 +19,51 @@ const (
 	importing               // likewise, and much will be written
 )
 
-// smallSegmentBytes is the log segment of a verb that writes little: each process
-// begins a segment of its own.
-const smallSegmentBytes = 256 << 10
+// isRemote tells whether the store is a node's. What a flag says goes before the
+// environment.
+func (a *app) isRemote() (bool, error) {
+	data, addr := a.flags.Changed("data"), a.flags.Changed("addr")
+	switch {
+	case data && addr:
+		return false, usagef("--data and --addr: choose one")
+	case data || addr:
+		return addr, nil
+	case a.data != "" && a.node.addr != "":
+		return false, usagef("TINE_DATA and TINE_ADDR are both set: say with --data or --addr which store is meant")
+	}
+	return a.node.addr != "", nil
+}
 
 // dataDir gives the store's directory, or says how to name one.
 func (a *app) dataDir() (string, error) {
-	if a.data == "" {
-		return "", usagef("no store: give its directory with --data DIR or in TINE_DATA")
+	remote, err := a.isRemote()
+	switch {
+	case err != nil:
+		return "", err
+	case remote:
+		return "", usagef("this works on the store's files: give their directory with --data DIR, not a node's address")
+	case a.data == "":
+		return "", usagef("no store: give its directory with --data DIR or in TINE_DATA, or a node's address with --addr HOST:PORT or in TINE_ADDR")
 	}
 	return a.data, nil
 }
 
+// open opens the store, or connects to the node.
+func (a *app) open(how access) (target, error) {
+	remote, err := a.isRemote()
+	if err != nil {
+		return nil, err
+	}
+	if remote {
+		return a.dial()
+	}
+	return a.openStore(how)
+}
+
 // withStore opens the store, calls fn and closes it; the first error wins, but a
 // failed close is never lost.
-func (a *app) withStore(how access, fn func(*engine.Store) error) error {
-	dir, err := a.dataDir()
-	if err != nil {
-		return err
-	}
-	options := &engine.Options{ReadOnly: how == reading, MustExist: how != creating && how != importing}
-	if how != importing {
-		options.SegmentBytes = smallSegmentBytes
-	}
-	store, err := engine.Open(dir, options)
+func (a *app) withStore(how access, fn func(target) error) error {
+	store, err := a.open(how)
 	if err != nil {
 		return err
 	}
@@ -50,27 +71,19 @@ func (a *app) withStore(how access, fn func(*engine.Store) error) error {
 }
 
 // withFork is withStore for verbs on one fork.
-func (a *app) withFork(how access, fn func(*engine.Store, *engine.Fork) error) error {
-	return a.withStore(how, func(store *engine.Store) error {
-		fork, err := store.Fork(a.fork)
+func (a *app) withFork(how access, fn func(forkspace) error) error {
+	return a.withStore(how, func(store target) error {
+		f, err := store.Fork(a.fork)
 		if err != nil {
 			return err
 		}
-		return fn(store, fork)
+		return fn(f)
 	})
 }
 
-// keyspace is what can be read: a fork or a snapshot.
-type keyspace interface {
-	Get(key []byte) ([]byte, error)
-	NewIter(engine.Range) (*engine.Iterator, error)
-	Scan(engine.Range) (iter.Seq2[[]byte, []byte], func() error)
-}
-
-// withKeyspace opens the store read-only and finds what --fork or --snapshot
-// names.
+// withKeyspace opens the store for reading and finds what --fork or --snapshot names.
 func (a *app) withKeyspace(fn func(keyspace) error) error {
-	return a.withStore(reading, func(store *engine.Store) error {
+	return a.withStore(reading, func(store target) error {
 		if a.snapshot != "" {
 			snapshot, err := store.Snapshot(a.snapshot)
 			if err != nil {
@@ -78,11 +91,11 @@ func (a *app) withKeyspace(fn func(keyspace) error) error {
 			}
 			return fn(snapshot)
 		}
-		fork, err := store.Fork(a.fork)
+		f, err := store.Fork(a.fork)
 		if err != nil {
 			return err
 		}
-		return fn(fork)
+		return fn(f)
 	})
 }
 
@@ -94,4 +107,14 @@ func (a *app) keyspaceFlags(cmd *cobra.Command) {
 	a.forkFlag(cmd)
 	cmd.Flags().StringVar(&a.snapshot, "snapshot", "", "read this snapshot instead of a fork")
 	exclusive(cmd, "fork", "snapshot")
+}
+
+// isLoopback tells whether only this machine can listen in on a connection to addr.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tinedb/tine/cmd/tine/internal/tree"
 	"github.com/tinedb/tine/engine"
 )
 
@@ -31,8 +32,8 @@ The write is durable when the command ends.`,
 			if err != nil {
 				return err
 			}
-			return a.withFork(creating, func(_ *engine.Store, fork *engine.Fork) error {
-				if err := fork.Set(key, value); err != nil {
+			return a.withFork(creating, func(fork forkspace) error {
+				if err := fork.Write(func(b tree.Batch) { b.Set(key, value) }); err != nil {
 					return err
 				}
 				if a.json {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // app is one call of the command: its streams and the flags that all verbs
@@ -19,9 +20,12 @@ type app struct {
 	out    io.Writer
 	errOut io.Writer
 
-	data     string // --data
-	fork     string // --fork
-	snapshot string // --snapshot, for verbs that can read one
+	flags    *pflag.FlagSet // of all verbs
+	data     string         // --data
+	node     connection     // --addr and what goes with it
+	all      bool           // --all
+	fork     string         // --fork
+	snapshot string         // --snapshot, for verbs that can read one
 	json     bool
 	hex      bool
 	yes      bool
@@ -64,7 +68,9 @@ that cost one small record to make and nothing to throw away.
   tine --data DIR put --fork try greeting bonjour
   tine --data DIR get greeting
 
-The directory may also be given as TINE_DATA. "tine help exit-codes" lists the
+The directory may also be given as TINE_DATA. "tine serve" serves a store over the
+network; on it the same verbs work, with --addr HOST:PORT (or TINE_ADDR) instead of
+--data. "tine help exit-codes" lists the
 exit codes; "tine demo" shows the whole story on real files.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -73,6 +79,15 @@ exit codes; "tine demo" shows the whole story on real files.`,
 	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.data, "data", os.Getenv("TINE_DATA"), "directory of the store (default $TINE_DATA)")
+	flags.StringVar(&a.node.addr, "addr", os.Getenv("TINE_ADDR"), "work on the store of the node at HOST:PORT (default $TINE_ADDR)")
+	flags.BoolVar(&a.node.secured, "tls", false, "with --addr: connect with TLS, and trust the system's authorities")
+	flags.StringVar(&a.node.ca, "tls-ca", "", "with --addr: connect with TLS, and trust the authorities in this file")
+	flags.StringVar(&a.node.cert, "tls-client-cert", "", "with --addr: this client's certificate, in a file")
+	flags.StringVar(&a.node.key, "tls-client-key", "", "with --addr: the key of --tls-client-cert, in a file")
+	flags.StringVar(&a.node.tokenFile, "token-file", "", "with --addr: the token is in this file (default: it is $TINE_TOKEN)")
+	flags.BoolVar(&a.node.plain, "insecure-plaintext", false, "with --addr: send the token although others may read it on the way")
+	flags.BoolVar(&a.all, "all", false, "with --data: show and use a node's own forks too, .tine/*")
+	a.flags = flags
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	flags.BoolVar(&a.hex, "hex", false, "keys and values are hexadecimal, in arguments and in output")
 	root.AddCommand(
@@ -80,6 +95,7 @@ exit codes; "tine demo" shows the whole story on real files.`,
 		a.forkCommand(), a.snapshotCommand(),
 		a.importCommand(), a.exportCommand(),
 		a.checkCommand(), a.dumpCommand(), a.statsCommand(),
+		a.backupCommand(), a.restoreCommand(),
 		a.serveCommand(), a.tokenCommand(),
 		a.demoCommand(), a.demoWriterCommand(), a.versionCommand(),
 		exitCodesTopic(),

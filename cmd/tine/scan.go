@@ -86,7 +86,7 @@ func (a *app) scanRange(cmd *cobra.Command, s *scan) (engine.Range, error) {
 }
 
 func (a *app) scan(space keyspace, r engine.Range, s *scan) (err error) {
-	it, err := space.NewIter(r)
+	it, err := space.Scan(r, s.keysOnly, s.limit)
 	if err != nil {
 		return err
 	}

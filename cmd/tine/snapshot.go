@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tinedb/tine/cmd/tine/internal/picture"
-	"github.com/tinedb/tine/engine"
 )
 
 func (a *app) snapshotCommand() *cobra.Command {
@@ -28,13 +27,13 @@ func (a *app) snapshotCreateCommand() *cobra.Command {
 			if err := checkNames(names); err != nil {
 				return err
 			}
-			return a.withFork(writing, func(_ *engine.Store, fork *engine.Fork) error {
-				snapshot, err := fork.Snapshot(names[0])
+			return a.withFork(writing, func(fork forkspace) error {
+				id, err := fork.Snapshot(names[0])
 				if err != nil {
 					return err
 				}
 				if a.json {
-					return a.printJSON(map[string]any{"id": snapshot.ID(), "name": names[0], "fork": fork.Name()})
+					return a.printJSON(map[string]any{"id": id, "name": names[0], "fork": fork.Name()})
 				}
 				return a.printf("created snapshot %s of fork %s\n", names[0], fork.Name())
 			})
@@ -57,10 +56,14 @@ func (a *app) snapshotListCommand() *cobra.Command {
 		Short: "List all snapshots by name",
 		Args:  takes("nothing", 0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return a.withStore(reading, func(store *engine.Store) error {
+			return a.withStore(reading, func(store target) error {
 				rows := []row{}
 				table := [][]string{{"NAME", "FORK", "CREATED", "BYTES"}}
-				for _, s := range store.Snapshots() {
+				snapshots, err := store.Snapshots()
+				if err != nil {
+					return err
+				}
+				for _, s := range snapshots {
 					rows = append(rows, row{s.ID, s.Name, s.Fork, s.Created.UTC(), s.ReferencedBytes})
 					table = append(table, []string{s.Name, orDash(s.Fork), s.Created.UTC().Format(time.RFC3339), picture.Size(s.ReferencedBytes)})
 				}
@@ -79,15 +82,14 @@ func (a *app) snapshotDropCommand() *cobra.Command {
 		Short: "Throw snapshots away",
 		Args:  takes("at least one name", 1, -1),
 		RunE: func(_ *cobra.Command, names []string) error {
-			return a.withStore(writing, func(store *engine.Store) error { return a.dropSnapshots(store, names) })
+			return a.withStore(writing, func(store target) error { return a.dropSnapshots(store, names) })
 		},
 	}
 	a.destructive(cmd)
 	return cmd
 }
 
-func (a *app) dropSnapshots(store *engine.Store, names []string) error {
-	snapshots := make([]*engine.Snapshot, len(names))
+func (a *app) dropSnapshots(store target, names []string) error {
 	what := make([]string, len(names))
 	seen := map[string]bool{}
 	for i, name := range names {
@@ -95,19 +97,18 @@ func (a *app) dropSnapshots(store *engine.Store, names []string) error {
 			return usagef("snapshot %s is named twice", name)
 		}
 		seen[name] = true
-		snapshot, err := store.Snapshot(name)
-		if err != nil {
+		if _, err := store.Snapshot(name); err != nil {
 			return err
 		}
-		snapshots[i], what[i] = snapshot, "drop snapshot "+name
+		what[i] = "drop snapshot " + name
 	}
 	ok, err := a.confirm(what)
 	if !ok || err != nil {
 		return err
 	}
-	for i, snapshot := range snapshots {
-		if err := snapshot.Drop(); err != nil {
-			return fmt.Errorf("drop snapshot %s (%d dropped before): %w", names[i], i, err)
+	for i, name := range names {
+		if err := store.DropSnapshot(name); err != nil {
+			return fmt.Errorf("drop snapshot %s (%d dropped before): %w", name, i, err)
 		}
 	}
 	if err := store.Settle(); err != nil {

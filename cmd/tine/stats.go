@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tinedb/tine/cmd/tine/internal/picture"
-	"github.com/tinedb/tine/engine"
 )
 
 func (a *app) statsCommand() *cobra.Command {
@@ -18,8 +17,12 @@ func (a *app) statsCommand() *cobra.Command {
 		Short: "Count forks, nodes, tables, bytes and what the cache did",
 		Args:  takes("nothing", 0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return a.withStore(reading, func(store *engine.Store) error {
-				names, values := statFields(store.Stats())
+			return a.withStore(reading, func(store target) error {
+				stats, err := store.Stats()
+				if err != nil {
+					return err
+				}
+				names, values := statFields(stats)
 				if a.json {
 					all := make(map[string]any, len(names))
 					for i, name := range names {

@@ -16,10 +16,10 @@ import (
 // Backup copies the node's store, as it is at one moment, to a sink: see
 // engine.Store.Backup. It is not tried again once the first file has begun.
 func (c *Client) Backup(ctx context.Context, to engine.BackupSink, o engine.BackupOptions) (*engine.BackupReport, error) {
-	if len(o.Snapshots) > 0 {
-		return nil, fmt.Errorf("backup: %w: some snapshots only", wire.ErrUnsupported)
-	}
 	m := &tinepb.BackupRequest{}
+	for _, name := range o.Snapshots {
+		m.Snapshots = append(m.Snapshots, &tinepb.Ref{Name: name})
+	}
 	for _, name := range o.Forks {
 		m.Forks = append(m.Forks, &tinepb.Ref{Name: name})
 	}
@@ -49,7 +49,9 @@ func (c *Client) Backup(ctx context.Context, to engine.BackupSink, o engine.Back
 		return nil, err
 	}
 	return &engine.BackupReport{
-		LSN: r.end.GetLsn(), Forks: int(r.end.GetForks()), Snapshots: int(r.end.GetSnapshots()), Files: r.files, Bytes: r.bytes,
+		LSN: r.end.GetLsn(), Forks: int(r.end.GetForks()), Snapshots: int(r.end.GetSnapshots()),
+		Tables: int(r.end.GetTables()), TableBytes: r.end.GetTableBytes(), LogRecords: int(r.end.GetLogRecords()),
+		Files: r.files, Bytes: r.bytes,
 	}, nil
 }
 
@@ -101,8 +103,9 @@ func (r *receiver) take(step *tinepb.BackupResponse) (err error) {
 		}
 		r.files++
 		r.bytes += uint64(r.size)
+	case *tinepb.BackupResponse_Progress:
 		if r.progress != nil {
-			r.progress(r.bytes, 0)
+			r.progress(step.Progress.GetDone(), step.Progress.GetOf())
 		}
 	case *tinepb.BackupResponse_End:
 		if r.file != nil || step.End.GetFiles() != int64(r.files) || step.End.GetBytes() != r.bytes {

@@ -55,7 +55,7 @@ func (c *Client) do(ctx context.Context, may repeat, what string, attempt func(c
 		wait, again := tryAgain(err, may)
 		wait = max(wait, pause/2+rand.N(pause/2))
 		if !again || time.Since(begun)+wait > c.o.RetryFor {
-			return fmt.Errorf("%s: %w", what, err)
+			return worded(what, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -64,6 +64,15 @@ func (c *Client) do(ctx context.Context, may repeat, what string, attempt func(c
 		}
 		pause = min(2*pause, maxPause)
 	}
+}
+
+// worded says which call it was that failed, unless the node's own words do.
+func worded(what string, err error) error {
+	var e *wire.Error
+	if errors.As(err, &e) && e.Kind != tinepb.Error_KIND_UNSPECIFIED {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // tryAgain tells whether another attempt may help and do no harm, and when the node

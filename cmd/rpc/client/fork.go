@@ -29,6 +29,10 @@ func (c *Client) newFork(name string, id uint64) *Fork {
 	return f
 }
 
+// Handle gives a handle of the fork of that name and id, as Forks and ListForks tell
+// them, without asking the node.
+func (c *Client) Handle(name string, id uint64) *Fork { return c.newFork(name, id) }
+
 // Fork gives a handle of the fork of that name, or engine.ErrForkNotFound.
 func (c *Client) Fork(ctx context.Context, name string) (*Fork, error) {
 	info, err := c.getFork(ctx, &tinepb.Ref{Name: name})

@@ -23,7 +23,7 @@ func (r *reader) Get(ctx context.Context, key []byte) ([]byte, error) {
 		return nil, err
 	}
 	if values[0] == nil {
-		return nil, fmt.Errorf("get: %w", engine.ErrNotFound)
+		return nil, engine.ErrNotFound
 	}
 	return values[0], nil
 }

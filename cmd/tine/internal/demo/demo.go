@@ -140,7 +140,7 @@ func (d *demo) importSource() error {
 	}
 	started := time.Now()
 	d.base = newBase()
-	imported, err := tree.Import(d.ctx, d.store, fork, source, tree.ImportOptions{SkipSpecial: true, OnPut: d.base.add})
+	imported, err := tree.Import(d.ctx, tree.Into(d.store, fork), source, tree.ImportOptions{SkipSpecial: true, OnPut: d.base.add})
 	if err != nil {
 		return err
 	}

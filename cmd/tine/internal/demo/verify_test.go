@@ -154,7 +154,7 @@ func TestGeneratedSourceIsTheSameEveryTime(t *testing.T) {
 		fork, err := store.Fork(engine.MainFork)
 		require.NoError(t, err)
 		var all uint64
-		_, err = tree.Import(context.Background(), store, fork, dir, tree.ImportOptions{OnPut: func(key, value []byte) {
+		_, err = tree.Import(context.Background(), tree.Into(store, fork), dir, tree.ImportOptions{OnPut: func(key, value []byte) {
 			e, _, err := tree.Parse(value)
 			require.NoError(t, err)
 			all = all*31 + e.Hash + uint64(len(key))

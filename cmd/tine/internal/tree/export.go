@@ -12,17 +12,10 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-
-	"github.com/tinedb/tine/engine"
 )
 
 // ErrNotEmpty says that the directory to write into holds something.
 var ErrNotEmpty = errors.New("the directory is not empty")
-
-// Source is what Export reads: a fork or a snapshot.
-type Source interface {
-	NewIter(engine.Range) (*engine.Iterator, error)
-}
 
 // ExportOptions says what Export does.
 type ExportOptions struct {
@@ -50,7 +43,7 @@ func Export(ctx context.Context, source Source, dir string, opts ExportOptions) 
 		return report, err
 	}
 	prefix := []byte(opts.Prefix)
-	it, err := source.NewIter(PrefixRange(prefix))
+	it, err := source.Rows(PrefixRange(prefix))
 	if err != nil {
 		return report, err
 	}
@@ -97,7 +90,7 @@ func checkTarget(dir string, force bool) error {
 // exporter is one run of Export. It is used by one goroutine.
 type exporter struct {
 	ctx    context.Context
-	it     *engine.Iterator
+	it     Rows
 	prefix []byte
 	root   *os.Root
 	opts   ExportOptions

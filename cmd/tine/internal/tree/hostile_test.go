@@ -47,7 +47,7 @@ func TestKeysThatAreNoSafePathsAreRefusedAndNothingIsWritten(t *testing.T) {
 				require.NoError(t, fork.Set([]byte(key), value))
 			}
 			parent := t.TempDir()
-			_, err := Export(context.Background(), fork, filepath.Join(parent, "out"), ExportOptions{})
+			_, err := Export(context.Background(), From(fork), filepath.Join(parent, "out"), ExportOptions{})
 			require.ErrorIs(t, err, ErrRefused)
 			require.ErrorContains(t, err, c.text)
 			entries, err := os.ReadDir(parent)
@@ -63,7 +63,7 @@ func TestDamagedContentIsNotLeftBehind(t *testing.T) {
 	value[len(value)-1] ^= 1
 	require.NoError(t, fork.Set([]byte("a"), value))
 	out := filepath.Join(t.TempDir(), "out")
-	_, err := Export(context.Background(), fork, out, ExportOptions{})
+	_, err := Export(context.Background(), From(fork), out, ExportOptions{})
 	require.ErrorContains(t, err, "import it again")
 	require.NoFileExists(t, filepath.Join(out, "a"))
 }
@@ -74,13 +74,13 @@ func TestDirectoryThatHoldsSomethingNeedsForce(t *testing.T) {
 	out := t.TempDir()
 	write(t, filepath.Join(out, "a"), []byte("old"), 0o644)
 	write(t, filepath.Join(out, "b"), []byte("other"), 0o644)
-	_, err := Export(context.Background(), fork, out, ExportOptions{})
+	_, err := Export(context.Background(), From(fork), out, ExportOptions{})
 	require.ErrorIs(t, err, ErrNotEmpty)
 	content, err := os.ReadFile(filepath.Join(out, "a"))
 	require.NoError(t, err)
 	require.Equal(t, "old", string(content))
 
-	_, err = Export(context.Background(), fork, out, ExportOptions{Force: true})
+	_, err = Export(context.Background(), From(fork), out, ExportOptions{Force: true})
 	require.NoError(t, err)
 	content, err = os.ReadFile(filepath.Join(out, "a"))
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestForceDoesNotFollowLinksThatAreThere(t *testing.T) {
 			write(t, filepath.Join(out, "victim"), []byte("untouched"), 0o644)
 			write(t, filepath.Join(out, "real/victim"), []byte("untouched"), 0o644)
 			require.NoError(t, os.Symlink(c.target, filepath.Join(out, c.link)))
-			_, err := Export(context.Background(), fork, out, ExportOptions{Force: true})
+			_, err := Export(context.Background(), From(fork), out, ExportOptions{Force: true})
 			if c.refused {
 				require.ErrorIs(t, err, ErrRefused)
 			} else {

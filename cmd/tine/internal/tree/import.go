@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
-
-	"github.com/tinedb/tine/engine"
 )
 
 // batchBytes is about how much one batch of an import holds. Larger ones buy
@@ -56,10 +54,10 @@ func (r *ImportReport) count(kind Kind) {
 	}
 }
 
-// Import stores what is below dir in fork. What the directory holds and cannot be
+// Import stores what is below dir in a fork. What the directory holds and cannot be
 // stored is refused before anything is written. On any error, a cancelled context
 // too, everything acknowledged so far is synced and stays: starting again goes on.
-func Import(ctx context.Context, store *engine.Store, fork *engine.Fork, dir string, opts ImportOptions) (ImportReport, error) {
+func Import(ctx context.Context, to Target, dir string, opts ImportOptions) (ImportReport, error) {
 	items, special, err := walk(dir)
 	if err != nil {
 		return ImportReport{}, err
@@ -77,19 +75,19 @@ func Import(ctx context.Context, store *engine.Store, fork *engine.Fork, dir str
 	if opts.Started != nil {
 		opts.Started(len(items), total)
 	}
-	it, err := fork.NewIter(PrefixRange([]byte(opts.Prefix)))
+	it, err := to.Rows(PrefixRange([]byte(opts.Prefix)))
 	if err != nil {
 		return ImportReport{}, err
 	}
 	im := &importer{
-		ctx: ctx, dir: dir, opts: opts, fork: fork, it: it,
-		batch: store.NewBatch(), buf: make([]byte, InlineBytes),
+		ctx: ctx, dir: dir, opts: opts, it: it,
+		batch: to.NewBatch(), most: to.BatchBytes(), buf: make([]byte, InlineBytes),
 		report: ImportReport{Skipped: special},
 	}
 	err = im.run(items)
 	err = errors.Join(err, it.Close())
 	if !opts.DryRun {
-		err = errors.Join(err, store.Sync())
+		err = errors.Join(err, to.Sync())
 	}
 	return im.report, err
 }
@@ -99,9 +97,9 @@ type importer struct {
 	ctx    context.Context
 	dir    string
 	opts   ImportOptions
-	fork   *engine.Fork
-	it     *engine.Iterator // over the prefix, as it was when the import began
-	batch  *engine.Batch
+	it     Rows // over the prefix, as it was when the import began
+	batch  Batch
+	most   int    // bytes of a batch
 	buf    []byte // one piece of content
 	value  []byte // one value
 	report ImportReport
@@ -317,7 +315,7 @@ func (im *importer) set(key, value []byte) error {
 	if err := im.room(len(key) + len(value)); err != nil {
 		return err
 	}
-	im.batch.Set(im.fork, key, value)
+	im.batch.Set(key, value)
 	if im.opts.OnPut != nil {
 		im.opts.OnPut(key, value)
 	}
@@ -328,13 +326,13 @@ func (im *importer) delete(key []byte) error {
 	if err := im.room(len(key)); err != nil {
 		return err
 	}
-	im.batch.Delete(im.fork, key)
+	im.batch.Delete(key)
 	return nil
 }
 
 // room sends the batch off if n more bytes would make it too large.
 func (im *importer) room(n int) error {
-	if im.batch.Len() > 0 && im.batch.Bytes()+n > batchBytes {
+	if im.batch.Len() > 0 && im.batch.Bytes()+n > im.most {
 		return im.flush()
 	}
 	return nil
@@ -345,7 +343,7 @@ func (im *importer) flush() error {
 	if im.opts.DryRun || im.batch.Len() == 0 {
 		return nil
 	}
-	return im.batch.Commit(engine.NoSync)
+	return im.batch.Commit()
 }
 
 // Contains tells whether inner lies in dir or is it, links resolved as far as the

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/tinedb/tine/engine"
 )
 
 // ErrRefused says that some keys cannot be written out as files. Nothing has been
@@ -29,7 +27,7 @@ func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 // be unsafe, ambiguous or incomplete: paths that leave the directory, values that
 // are no files, files that are also directories, chunks that are missing or
 // belong to nothing. It costs one scan.
-func inspect(ctx context.Context, it *engine.Iterator, prefix []byte) (items int, size int64, err error) {
+func inspect(ctx context.Context, it Rows, prefix []byte) (items int, size int64, err error) {
 	in := inspector{leaves: map[string]bool{}}
 	for it.First(); it.Valid(); it.Next() {
 		if err := ctx.Err(); err != nil {

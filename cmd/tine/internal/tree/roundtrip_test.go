@@ -38,7 +38,7 @@ func importAndDie(dir, data string) {
 		os.Exit(1)
 	}
 	n := 0
-	_, err = Import(context.Background(), store, fork, dir, ImportOptions{OnPut: func(_, _ []byte) {
+	_, err = Import(context.Background(), Into(store, fork), dir, ImportOptions{OnPut: func(_, _ []byte) {
 		if n++; n == 200 {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -60,7 +60,7 @@ func openStore(t *testing.T, dir string) (*engine.Store, *engine.Fork) {
 
 func doImport(t *testing.T, store *engine.Store, fork *engine.Fork, dir string, opts ImportOptions) ImportReport {
 	t.Helper()
-	report, err := Import(context.Background(), store, fork, dir, opts)
+	report, err := Import(context.Background(), Into(store, fork), dir, opts)
 	require.NoError(t, err)
 	return report
 }
@@ -68,7 +68,7 @@ func doImport(t *testing.T, store *engine.Store, fork *engine.Fork, dir string, 
 func doExport(t *testing.T, fork *engine.Fork) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
-	_, err := Export(context.Background(), fork, dir, ExportOptions{})
+	_, err := Export(context.Background(), From(fork), dir, ExportOptions{})
 	require.NoError(t, err)
 	return dir
 }
@@ -151,7 +151,7 @@ func TestTreeComesBackAsItWas(t *testing.T) {
 	require.NoError(t, fork.Set([]byte("elsewhere"), []byte("not in the prefix")))
 
 	out := filepath.Join(t.TempDir(), "out")
-	got, err := Export(context.Background(), fork, out, ExportOptions{Prefix: "p/"})
+	got, err := Export(context.Background(), From(fork), out, ExportOptions{Prefix: "p/"})
 	require.NoError(t, err)
 	require.Equal(t, report.Bytes, got.Bytes+int64(len("a.txt/etc/passwdsubnowhere")))
 	require.Equal(t, picture(t, dir), picture(t, out))
@@ -230,7 +230,7 @@ func TestSpecialFilesAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	write(t, filepath.Join(dir, "a"), []byte("a"), 0o644)
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o644))
 	store, fork := openStore(t, t.TempDir())
-	_, err := Import(context.Background(), store, fork, dir, ImportOptions{})
+	_, err := Import(context.Background(), Into(store, fork), dir, ImportOptions{})
 	require.ErrorContains(t, err, "pipe (named pipe)")
 	_, err = fork.Get([]byte("a"))
 	require.ErrorIs(t, err, engine.ErrNotFound)
@@ -256,7 +256,7 @@ func TestStoppedImportGoesOnWhereItStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	puts := 0
-	_, err := Import(ctx, store, fork, dir, ImportOptions{OnPut: func(_, _ []byte) {
+	_, err := Import(ctx, Into(store, fork), dir, ImportOptions{OnPut: func(_, _ []byte) {
 		if puts++; puts == 200 {
 			cancel()
 		}
@@ -302,7 +302,7 @@ func TestHalfReplacedLargeFileIsImportedAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	chunks := 0
-	_, err := Import(ctx, store, fork, dir, ImportOptions{OnPut: func(key, _ []byte) {
+	_, err := Import(ctx, Into(store, fork), dir, ImportOptions{OnPut: func(key, _ []byte) {
 		if bytes.IndexByte(key, 0) >= 0 {
 			if chunks++; chunks == 2 { // the first chunk's batch is written by now
 				cancel()
@@ -310,7 +310,7 @@ func TestHalfReplacedLargeFileIsImportedAgain(t *testing.T) {
 		}
 	}})
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = Export(context.Background(), fork, filepath.Join(t.TempDir(), "x"), ExportOptions{})
+	_, err = Export(context.Background(), From(fork), filepath.Join(t.TempDir(), "x"), ExportOptions{})
 	require.ErrorIs(t, err, ErrRefused)
 
 	write(t, name, old, 0o644)

@@ -2,8 +2,6 @@ package tree
 
 import (
 	"bytes"
-
-	"github.com/tinedb/tine/engine"
 )
 
 // stored is what the store holds under one path at the start of an import.
@@ -31,7 +29,7 @@ func (s *stored) whole() bool {
 // lookup reads what is stored at key and in its chunks. It costs one seek, and a
 // read of the chunks if there are any. The content is valid until the iterator
 // moves, which is why inline entries stop before moving on only if they may.
-func lookup(it *engine.Iterator, key []byte) (stored, error) {
+func lookup(it Rows, key []byte) (stored, error) {
 	var s stored
 	it.SeekGE(key)
 	if it.Valid() && bytes.Equal(it.Key(), key) {

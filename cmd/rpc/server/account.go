@@ -31,6 +31,9 @@ type account struct {
 	conn     *conn
 	bytes    *budget // of all connections
 
+	opened time.Time
+	known  atomic.Bool // a call came on it from somebody whom the node knows
+
 	// receiving has room for a few calls whose message is not whole yet.
 	receiving chan struct{}
 
@@ -74,6 +77,10 @@ func (a *account) close() {
 		a.bytes.give(a.unread)
 	}
 }
+
+// stranger tells whether the connection was opened before a time, and nobody whom the
+// node knows has called on it.
+func (a *account) stranger(before time.Time) bool { return !a.known.Load() && a.opened.Before(before) }
 
 // stuck tells whether answers wait and none was taken since.
 func (a *account) stuck(since time.Time) bool {

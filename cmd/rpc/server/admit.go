@@ -38,6 +38,9 @@ func (c *call) admit(method string) error {
 		return wire.ErrUnauthenticated
 	}
 	c.principal = who
+	if c.account != nil && !c.account.known.Load() {
+		c.account.known.Store(true)
+	}
 	if c.rule == nil {
 		return fmt.Errorf("%w: no such method", wire.ErrUnsupported)
 	}

@@ -19,7 +19,8 @@ type Limits struct {
 	MaxStreams int
 	// MaxConnections bounds the connections; one more is closed at once. Default 1024.
 	MaxConnections int
-	// ConnectTime is how long a connection may take to say what it is. Default 10 s.
+	// ConnectTime is how long a connection may take to say what it is, and then, that a
+	// caller whom the node knows is at its other end. Default 10 s.
 	ConnectTime time.Duration
 	// IdleTime is after how long a connection without calls is closed. Default 30 min.
 	IdleTime time.Duration

@@ -122,6 +122,19 @@ func TestAConnectionTooManyIsClosed(t *testing.T) {
 	require.NoError(t, about(t.Context(), n.dial()))
 }
 
+func TestAConnectionOfNobodyKnownIsClosed(t *testing.T) {
+	who := make(users)
+	who.grant("agent")
+	n := startNode(t, server.Options{Auth: who, Limits: server.Limits{ConnectTime: 200 * time.Millisecond}})
+	stranger := n.dial()
+	require.ErrorIs(t, about(t.Context(), stranger), wire.ErrUnauthenticated)
+	require.Eventually(t, func() bool { return n.server.Load().Connections == 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, about(as(t.Context(), "agent"), n))
+	require.ErrorIs(t, about(t.Context(), stranger), wire.ErrUnauthenticated)
+	require.Eventually(t, func() bool { return n.server.Load().Connections == 1 }, time.Minute, time.Millisecond)
+	require.ErrorIs(t, about(t.Context(), n), wire.ErrUnauthenticated, "of one who is known it is not the only call")
+}
+
 // gated is a connection that can be made to take nothing more, and to lose what is
 // written to it.
 type gated struct {

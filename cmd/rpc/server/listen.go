@@ -49,7 +49,7 @@ func (x *conns) add(c net.Conn, s *Server) *conn {
 		return nil
 	}
 	n := &conn{Conn: c, of: x}
-	n.account = &account{Addr: c.RemoteAddr(), conn: n, bytes: &s.bytes, receiving: make(chan struct{}, receivers)}
+	n.account = &account{Addr: c.RemoteAddr(), conn: n, bytes: &s.bytes, opened: time.Now(), receiving: make(chan struct{}, receivers)}
 	x.open[n] = struct{}{}
 	return n
 }
@@ -60,13 +60,13 @@ func (x *conns) count() int {
 	return len(x.open)
 }
 
-// stuck finds the connections that have taken no answer since.
-func (x *conns) stuck(since time.Time) []*conn {
+// which finds the connections for which something holds.
+func (x *conns) which(holds func(*account) bool) []*conn {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var out []*conn
 	for c := range x.open {
-		if c.account.stuck(since) {
+		if holds(c.account) {
 			out = append(out, c)
 		}
 	}
@@ -106,17 +106,24 @@ func accountOf(ctx context.Context) *account {
 	return nil
 }
 
-// watch closes connections that let answers lie, until stop.
+// watch closes connections that let answers lie, and those of whom nobody knows, until
+// stop: either kind would else take the room of others.
 func (s *Server) watch(stop <-chan struct{}) {
-	tick := time.NewTicker(max(s.limits.Lease/4, 10*time.Millisecond))
+	tick := time.NewTicker(max(min(s.limits.Lease, s.limits.ConnectTime)/4, 10*time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
 		case <-stop:
 			return
 		case now := <-tick.C:
-			for _, c := range s.conns.stuck(now.Add(-s.limits.Lease)) {
+			since := now.Add(-s.limits.Lease)
+			for _, c := range s.conns.which(func(a *account) bool { return a.stuck(since) }) {
 				s.o.Logger.Warn("connection closed: it takes no answers", "remote", c.account.String())
+				c.Close()
+			}
+			before := now.Add(-s.limits.ConnectTime)
+			for _, c := range s.conns.which(func(a *account) bool { return a.stranger(before) }) {
+				s.o.Logger.Warn("connection closed: it has not said whose it is", "remote", c.account.String())
 				c.Close()
 			}
 		}

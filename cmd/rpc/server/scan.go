@@ -14,6 +14,9 @@ import (
 // minMessage is the smallest size of a scan's messages that a caller can ask for.
 const minMessage = 4 << 10
 
+// rowBytes is what a row takes beside its bytes, about.
+const rowBytes = 48
+
 // looks is after how many rows a scan looks whether it is to end.
 const looks = 1024
 
@@ -42,7 +45,7 @@ func (s *Server) Scan(m *tinepb.ScanRequest, stream tinepb.Tine_ScanServer) erro
 	if n := int(m.GetMessageBytes()); n != 0 {
 		p.most = min(p.most, max(n, minMessage))
 	}
-	if err := c.charge(int64(p.most)); err != nil {
+	if err := c.charge(int64(2 * p.most)); err != nil {
 		return err
 	}
 	return p.send(it)
@@ -101,7 +104,7 @@ func (p *pages) send(it *engine.Iterator) error {
 		if n := p.m.GetLimitBytes(); n != 0 && p.allBytes >= n {
 			return p.flush(tinepb.ScanResponse_LIMIT, &began)
 		}
-		full := len(p.arena)+len(p.ends)*4 >= p.most
+		full := len(p.arena)+len(p.ends)/2*rowBytes >= p.most
 		if !full && p.allRows%looks != 0 {
 			continue
 		}

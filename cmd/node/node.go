@@ -200,7 +200,7 @@ func (n *node) serve() error {
 	n.sayHowItIsSecured()
 	n.log.Info("serving", "listen", address(n.listen), "admin", address(n.admin), "pprof", address(n.pprof), "pid", os.Getpid())
 	if err := n.printAddresses(); err != nil {
-		return errors.Join(err, n.stopServer(0))
+		return errors.Join(err, n.stopServer(context.Background(), 0))
 	}
 	n.tell("READY=1")
 	return nil

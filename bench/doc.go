@@ -5,7 +5,7 @@
 //	go run . report -in FILE [-in FILE ...] [-out FILE]
 //
 // The suites are fork, depth, delete, space, scale, write, read, scan, ycsb, recover,
-// tail, and all. Each figure is one line,
+// tail, node, and all. Each figure is one line,
 //
 //	figure<TAB>name<TAB>value<TAB>unit
 //
@@ -21,15 +21,16 @@
 //
 // A case that is run on several stores is written once, against the interface peer, and
 // the stores take turns: one is closed while another runs (contest.go). With -peers
-// badger,bbolt these meet the two in the suites from write on.
+// badger,bbolt these meet the two in the suites from write to tail. The suite node compares a
+// node with a server that does nothing, and with redis-server where it is installed.
 //
 // Read the files in this order: main.go, profiles.go, figures.go, rows.go, clock.go;
 // fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
 // chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
-// watch.go; peer.go, answers.go, tine.go, pebble.go, otherpeer.go,
-// badger.go, bbolt.go, contest.go, prepared.go,
-// processio.go, processcpu.go, latency.go; space.go, spacekeepers.go, versions.go;
-// delete.go, deletekeys.go, deleterange.go, queue.go, coldflush.go, deadrows.go,
-// manyholders.go; newrows.go, write.go, read.go, scan.go, zipf.go, ycsb.go, ycsbfork.go,
-// recover.go, tail.go; report.go, reportplot.go.
+// watch.go; peer.go, answers.go, tine.go, pebble.go, otherpeer.go, badger.go, bbolt.go,
+// contest.go, prepared.go, processio.go, processcpu.go, latency.go; space.go,
+// spacekeepers.go, versions.go; delete.go, deletekeys.go, deleterange.go, queue.go,
+// coldflush.go, deadrows.go, manyholders.go; newrows.go, write.go, read.go, scan.go,
+// zipf.go, ycsb.go, ycsbfork.go, recover.go, tail.go; node.go, nodeown.go,
+// nodefloor.go, noderedis.go; report.go, reportplot.go.
 package main

@@ -43,6 +43,7 @@ var suites = []struct {
 	{"ycsb", ycsbSuite},
 	{"recover", recoverSuite},
 	{"tail", tailSuite},
+	{"node", nodeSuite},
 }
 
 func main() {

@@ -91,7 +91,7 @@ func short(v float64) string {
 }
 
 // stores are the names by which figures of several stores are told apart.
-var stores = []string{"tine", "pebble", "pebble-checkpoints", "pebble-snapshots", "badger", "bbolt", "redis"}
+var stores = []string{"tine", "pebble", "pebble-checkpoints", "pebble-snapshots", "badger", "bbolt", "floor", "redis"}
 
 func newReport(all []figure) report {
 	var r report

@@ -11,7 +11,7 @@ import (
 // colors of the stores, ours first.
 var colors = map[string]string{
 	"tine": "#1f6fb4", "pebble": "#d9822b", "pebble-checkpoints": "#d9822b", "pebble-snapshots": "#b45a8a",
-	"badger": "#5a8a3a", "bbolt": "#7a6aa8", "redis": "#b03030",
+	"badger": "#5a8a3a", "bbolt": "#7a6aa8", "floor": "#888888", "redis": "#b03030",
 }
 
 // bar is one ratio of a plot.

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // node is a server of a store in a temporary directory, on a loopback port.
 type node struct {
 	tinepb.TineClient
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	store  *engine.Store
 	server *server.Server
@@ -32,11 +32,11 @@ type node struct {
 
 // startNode opens a store and serves it. Everything is closed, and the store checked,
 // when the test ends.
-func startNode(t *testing.T, o server.Options, more ...grpc.DialOption) *node {
+func startNode(t testing.TB, o server.Options, more ...grpc.DialOption) *node {
 	return startNodeIn(t, t.TempDir(), o, more...)
 }
 
-func startNodeIn(t *testing.T, dir string, o server.Options, more ...grpc.DialOption) *node {
+func startNodeIn(t testing.TB, dir string, o server.Options, more ...grpc.DialOption) *node {
 	t.Helper()
 	store, err := engine.Open(dir, nil)
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func startNodeIn(t *testing.T, dir string, o server.Options, more ...grpc.DialOp
 }
 
 // serve serves a store that is open.
-func serve(t *testing.T, dir string, store *engine.Store, o server.Options, more ...grpc.DialOption) *node {
+func serve(t testing.TB, dir string, store *engine.Store, o server.Options, more ...grpc.DialOption) *node {
 	t.Helper()
 	if o.Auth == nil {
 		o.Auth = server.Everybody

@@ -118,6 +118,17 @@ func TestARequestIDIsForOneBatch(t *testing.T) {
 	}
 }
 
+func TestARequestIDIsForOneCaller(t *testing.T) {
+	who := make(users)
+	who.grant("a", "write *")
+	who.grant("b", "write *")
+	n := startNode(t, server.Options{Auth: who})
+	m := batch(newClock().id(), "main", "k", "v")
+	require.NoError(t, failed(n.Write(as(t.Context(), "a"), m)))
+	require.ErrorIs(t, failed(n.Write(as(t.Context(), "b"), m)), wire.ErrRequestReused)
+	require.NoError(t, failed(n.Write(as(t.Context(), "a"), m)))
+}
+
 func TestARequestIDOutsideTheWindowIsRefused(t *testing.T) {
 	c := newClock()
 	n := startNode(t, server.Options{Now: c.now, RequestWindow: time.Hour})

@@ -19,7 +19,7 @@
 //
 // Files in reading order: main.go, run.go, exit.go, usage.go, open.go, target.go,
 // embedded.go, remote.go, text.go,
-// confirm.go, progress.go; then the verbs: get.go, put.go, del.go, scan.go,
+// confirm.go, progress.go; then the verbs: get.go, put.go, del.go, scan.go, batch.go,
 // fork.go, forklist.go, forktree.go, snapshot.go, import.go, export.go, check.go, checktext.go,
 // dump.go, stats.go, backup.go, demo.go, serve.go, token.go. TREE.md describes what import stores.
 package main

@@ -216,3 +216,16 @@ type durable struct {
 func (b durable) Set(key, value []byte) { b.Batch.Set(b.f, key, value) }
 func (b durable) Delete(key []byte)     { b.Batch.Delete(b.f, key) }
 func (b durable) Commit() error         { return b.Batch.Commit() }
+
+func (e *embedded) Writes() writes { return embeddedWrites{e.Store.NewBatch()} }
+
+type embeddedWrites struct{ *engine.Batch }
+
+func (b embeddedWrites) Set(f forkspace, key, value []byte) {
+	b.Batch.Set(f.(embeddedFork).f, key, value)
+}
+func (b embeddedWrites) Delete(f forkspace, key []byte) { b.Batch.Delete(f.(embeddedFork).f, key) }
+func (b embeddedWrites) DeleteRange(f forkspace, r engine.Range) {
+	b.Batch.DeleteRange(f.(embeddedFork).f, r.Lower, r.Upper)
+}
+func (b embeddedWrites) Commit() error { return b.Batch.Commit() }

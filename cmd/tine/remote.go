@@ -256,3 +256,17 @@ type remoteBatch struct {
 func (b remoteBatch) Set(key, value []byte) { b.Batch.Set(b.f.f, key, value) }
 func (b remoteBatch) Delete(key []byte)     { b.Batch.Delete(b.f.f, key) }
 func (b remoteBatch) Commit() error         { return b.Batch.Commit(b.f.r.ctx, b.opts...) }
+
+func (r *remote) Writes() writes { return remoteWrites{r.c.NewBatch(), r.ctx} }
+
+type remoteWrites struct {
+	*client.Batch
+	ctx context.Context
+}
+
+func (b remoteWrites) Set(f forkspace, key, value []byte) { b.Batch.Set(f.(remoteFork).f, key, value) }
+func (b remoteWrites) Delete(f forkspace, key []byte)     { b.Batch.Delete(f.(remoteFork).f, key) }
+func (b remoteWrites) DeleteRange(f forkspace, r engine.Range) {
+	b.Batch.DeleteRange(f.(remoteFork).f, r.Lower, r.Upper)
+}
+func (b remoteWrites) Commit() error { return b.Batch.Commit(b.ctx) }

@@ -134,6 +134,17 @@ func TestVerbsDoTheSameOnAStoreAndOnANode(t *testing.T) {
 		{"fork reset, only said", "", []string{"fork", "reset", "drei", "--to", "two", "--dry-run"}},
 		{"fork reset", "", []string{"fork", "reset", "drei", "--to", "two", "--yes"}},
 		{"fork reset to a snapshot", "", []string{"--json", "fork", "reset", "drei", "--to-snapshot", "before", "--yes"}},
+		{"batch", `{"set":"k","value":"v","fork":"drei"}
+{"delete_range":true,"from":"a/1","to":"a/2"} {"set_hex":"00","value_hex":"ff","fork":"drei"}
+{"delete":"b/1","fork":"two"}`, []string{"batch"}},
+		{"batch of nothing", "", []string{"--json", "batch", "-"}},
+		{"batch that names nobody", `{"set":"k","value":"w"} {"delete":"k","fork":"nobody"}`, []string{"batch"}},
+		{"batch that makes no sense", `{"set":"k","value":"w"} {"set":"k","delete":"k","value":"w"}`, []string{"batch"}},
+		{"batch with a word that is not known", `{"set":"k","valeu":"w"}`, []string{"batch"}},
+		{"batch without a value", `{"set":"k"}`, []string{"batch"}},
+		{"batch with bounds in the wrong order", `{"delete_range":true,"from":"b","to":"a"}`, []string{"batch"}},
+		{"batch with an empty key", `{"set":"ok","value":""} {"set":"","value":"w"}`, []string{"batch"}},
+		{"scan after the batches", "", []string{"scan"}},
 		{"scan of what was reset", "", []string{"scan", "--fork", "drei"}},
 		{"import, only counted", "", []string{"import", source, "--prefix", "t/", "--dry-run"}},
 		{"import", "", []string{"import", source, "--prefix", "t/"}},

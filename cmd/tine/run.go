@@ -91,7 +91,7 @@ exit codes; "tine demo" shows the whole story on real files.`,
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	flags.BoolVar(&a.hex, "hex", false, "keys and values are hexadecimal, in arguments and in output")
 	root.AddCommand(
-		a.getCommand(), a.putCommand(), a.delCommand(), a.scanCommand(),
+		a.getCommand(), a.putCommand(), a.delCommand(), a.scanCommand(), a.batchCommand(),
 		a.forkCommand(), a.snapshotCommand(),
 		a.importCommand(), a.exportCommand(),
 		a.checkCommand(), a.dumpCommand(), a.statsCommand(),

@@ -19,6 +19,8 @@ type target interface {
 	// before an error.
 	DropForks([]engine.ForkInfo) (int, error)
 	DropSnapshot(name string) error
+	// Writes makes an empty batch.
+	Writes() writes
 	// LeavesNone tells whether no fork would be left without so many, if that is known
 	// before they are dropped.
 	LeavesNone(without int) (bool, error)

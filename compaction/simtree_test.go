@@ -25,6 +25,7 @@ type simTree struct {
 	marks     uint64 // rows put to death by mark
 	plans     int
 	limit     int // of plans: more would mean that it never ends
+	readAll   bool // merges take no tables over
 	log       func(name string, path []Item, plan Plan)
 }
 
@@ -39,6 +40,7 @@ type simNode struct {
 type simRun struct {
 	holders int
 	dead    map[*simNode]uint64 // rows by who marked them
+	tables  []*simTable         // if its rows have keys
 }
 
 func newSimTree(t require.TestingT, p Policy) *simTree {
@@ -233,6 +235,21 @@ func (s *simTree) step(n *simNode) bool {
 		run.holders++
 	}
 	s.swapMarks(nodes, path, plan, run)
+	if copies(plan) && swap.run.tables != nil {
+		s.rewritten -= cost(path, plan)
+		var written uint64
+		var runs [][]*simTable
+		for _, n := range nodes[plan.First : plan.Last+1] {
+			runs = append(runs, n.run.tables)
+		}
+		run.tables, written = mergeTables(runs, !s.readAll)
+		s.rewritten += written
+		swap.item.Rows = 0
+		for _, t := range run.tables {
+			swap.item.Rows += uint64(len(t.keys))
+		}
+		swap.item.Bytes = swap.item.Rows
+	}
 	swap.run.holders--
 	swap.run = run
 	if plan.Last > plan.First {

@@ -1,6 +1,8 @@
 package forktree
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/tinedb/tine/internal/ids"
@@ -194,16 +196,17 @@ func (s *protocolStore) fits(c *Claim) bool {
 	return !slices.ContainsFunc(c.Range, func(n *Node) bool { return (n.Run != nil) != inTables })
 }
 
-// beginMerge reads all runs of a range. The marks of the range's nodes are applied.
+// beginMerge makes one run of a range. Some of the tables that no other of the range
+// overlaps are taken over as they are, and all others are read. The marks of the
+// range's nodes are applied to what is read.
 func (s *protocolStore) beginMerge(rng []*Node) {
 	c := s.claim(rng)
 	if c == nil {
 		return
 	}
-	var consumed []*Table
 	var filled []*Run
 	for _, n := range rng {
-		if consumed = append(consumed, n.Run.Tables...); len(n.Run.Tables) > 0 {
+		if len(n.Run.Tables) > 0 {
 			filled = append(filled, n.Run)
 		}
 	}
@@ -213,29 +216,100 @@ func (s *protocolStore) beginMerge(rng []*Node) {
 		return
 	}
 	dead := map[*Table]set{}
-	remap, all := sstable.NewRemapBuilder(), new(mixing)
 	for _, n := range rng {
 		for _, m := range n.Marks() {
 			dead[m.Table] |= m.dead()
 		}
-		for _, tb := range n.Run.Tables {
+	}
+	var parts []runPart
+	var consumed []*Table
+	var found []TableMarks
+	var offset uint64
+	remap, below := sstable.NewRemapBuilder(), layers(rng[len(rng)-1].Older)
+	for _, tables := range overlapping(filled) {
+		if len(filled) > 1 && len(tables) == 1 && s.chance(60) {
+			parts = append(parts, runPart{kept: tables[0]})
+			continue
+		}
+		all := new(mixing)
+		for _, tb := range tables {
 			if dead[tb] != 0 {
 				s.saw("dead rows left out")
 			}
 			all.add(tb, s.data[tb.Meta.ID], dead[tb], remap.From(tb.Meta.ID, tb.Meta.Rows))
 		}
-	}
-	found := s.resolve(&all.rows, 0, layers(rng[len(rng)-1].Older))
-	var offset uint64
-	metas := s.output(j, &all.rows, &offset)
-	for _, m := range metas {
-		all.keep(remap, m.ID, s.data[m.ID])
+		consumed = append(consumed, tables...)
+		found = append(found, s.resolve(&all.rows, 0, below)...)
+		metas := s.output(j, &all.rows, &offset)
+		for _, m := range metas {
+			all.keep(remap, m.ID, s.data[m.ID])
+		}
+		parts = append(parts, runPart{metas: metas})
 	}
 	done := remap.Finish()
 	s.startReplacing(j, "merge", found, func() *Replacement {
-		j.used = len(metas) > 0
-		return s.tree.Replace(c, s.tree.NewRun(metas), consumed, done)
+		tables, kept := s.assemble(j, parts)
+		if len(kept) > 0 {
+			s.saw("merge that takes tables over")
+		}
+		for _, tb := range kept {
+			if tb.held > 1 {
+				s.saw("merge that takes a shared table over")
+			}
+			if slices.ContainsFunc(tb.holders, func(m *Marks) bool { return m.Node != c.Swap && slices.Contains(c.Range, m.Node) }) {
+				s.saw("merge that inherits the marks of a table it takes over")
+			}
+		}
+		return s.tree.Replace(c, s.tree.RunOf(tables), consumed, done)
 	})
+}
+
+// overlapping gives the tables of some runs, newest first, in groups that do not
+// overlap each other, in key order.
+func overlapping(runs []*Run) (groups [][]*Table) {
+	var all []*Table
+	age := map[*Table]int{}
+	for i, r := range runs {
+		for _, tb := range r.Tables {
+			all = append(all, tb)
+			age[tb] = i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *Table) int { return bytes.Compare(a.Meta.Smallest, b.Meta.Smallest) })
+	var largest []byte // of the last group
+	for _, tb := range all {
+		if n := len(groups); n > 0 && bytes.Compare(tb.Meta.Smallest, largest) <= 0 {
+			groups[n-1] = append(groups[n-1], tb)
+		} else {
+			groups, largest = append(groups, []*Table{tb}), nil
+		}
+		if bytes.Compare(tb.Meta.Largest, largest) > 0 {
+			largest = tb.Meta.Largest
+		}
+	}
+	for _, g := range groups {
+		slices.SortStableFunc(g, func(a, b *Table) int { return cmp.Compare(age[a], age[b]) })
+	}
+	return groups
+}
+
+// runPart is a part of a new run: a table that is taken over, or new ones.
+type runPart struct {
+	kept  *Table
+	metas []sstable.Meta
+}
+
+// assemble gives the tables of a run, and those of them that are taken over.
+func (s *protocolStore) assemble(j *job, parts []runPart) (tables, kept []*Table) {
+	for _, p := range parts {
+		if p.kept != nil {
+			tables, kept = append(tables, p.kept), append(kept, p.kept)
+			continue
+		}
+		tables = append(tables, s.tree.NewTables(p.metas)...)
+		j.used = j.used || len(p.metas) > 0
+	}
+	return tables, kept
 }
 
 // beginRewrite reads some tables of one node, without the rows that are dead on
@@ -254,19 +328,15 @@ func (s *protocolStore) beginRewrite(n *Node) {
 			dead[m.Table] |= m.dead()
 		}
 	}
-	type part struct {
-		kept  *Table
-		metas []sstable.Meta
-	}
 	j := &job{claims: []*Claim{c}}
-	var parts []part
+	var parts []runPart
 	var consumed []*Table
 	var found []TableMarks
 	var offset uint64
 	remap, below := sstable.NewRemapBuilder(), layers(n.Older)
 	for _, tb := range n.Run.Tables {
 		if s.chance(50) {
-			parts = append(parts, part{kept: tb})
+			parts = append(parts, runPart{kept: tb})
 			continue
 		}
 		if dead[tb] != 0 {
@@ -280,19 +350,11 @@ func (s *protocolStore) beginRewrite(n *Node) {
 		for _, m := range metas {
 			all.keep(remap, m.ID, s.data[m.ID])
 		}
-		parts = append(parts, part{metas: metas})
+		parts = append(parts, runPart{metas: metas})
 	}
 	done := remap.Finish()
 	s.startReplacing(j, "rewrite", found, func() *Replacement {
-		var tables []*Table
-		for _, p := range parts {
-			if p.kept != nil {
-				tables = append(tables, p.kept)
-				continue
-			}
-			tables = append(tables, s.tree.NewTables(p.metas)...)
-			j.used = j.used || len(p.metas) > 0
-		}
+		tables, _ := s.assemble(j, parts)
 		if len(consumed) > 0 && len(consumed) < len(n.Run.Tables) {
 			s.saw("rewrite of some tables")
 		}

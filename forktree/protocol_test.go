@@ -47,6 +47,7 @@ func TestProtocol(t *testing.T) {
 		"flush", "merge", "merge across a branch point", "join", "consolidation", "job discarded", "a view outlives its run",
 		"tombstone dropped", "tombstone kept", "tombstone kept over memory", "tombstone resolved", "deleted below already",
 		"range resolved", "a range waits for memory", "hidden rows marked",
+		"merge that takes tables over", "merge that takes a shared table over", "merge that inherits the marks of a table it takes over",
 		"rewrite", "rewrite of some tables", "dead rows left out", "dead rows rewritten", "merge under marks", "rewrite under marks",
 		"staged", "swept", "job abandoned", "crash behind marks that were written ahead",
 		"prepared marks carried over", "marks installed over a staged replacement",

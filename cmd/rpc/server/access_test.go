@@ -270,6 +270,30 @@ func TestAListHasWhatTheCallerMayRead(t *testing.T) {
 	require.Equal(t, []string{"s3", ""}, snapshots("root", &tinepb.ListSnapshotsRequest{Limit: 2, After: "s2"}))
 }
 
+func TestAPageMayEndWhereTheNodeStopsToLetWritersIn(t *testing.T) {
+	n := startNode(t, server.Options{})
+	var names []string
+	for i := range 600 {
+		names = append(names, fmt.Sprintf("a%03d", i))
+	}
+	n.create("main", names...)
+	for _, limit := range []uint32{255, 256, 257, 300, 512, 600, 601, 1000} {
+		var all []string
+		m := &tinepb.ListForksRequest{Limit: limit}
+		for {
+			page, err := n.ListForks(t.Context(), m)
+			require.NoError(t, err)
+			for _, f := range page.GetForks() {
+				all = append(all, f.GetName())
+			}
+			if m.After = page.GetNext(); m.After == "" {
+				break
+			}
+		}
+		require.Equal(t, append(slices.Clone(names), "main"), all, "pages of %d", limit)
+	}
+}
+
 // The node's own forks are there for nobody, whatever they may do.
 func TestTheNodesOwnForksAreOutOfReach(t *testing.T) {
 	n := startNode(t, server.Options{})

@@ -1,6 +1,11 @@
 package server_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +87,86 @@ func TestABatchOverForksIsOneStep(t *testing.T) {
 	m.Ops[1] = set(0, "k", "half of a batch")
 	require.ErrorIs(t, failed(n.Write(t.Context(), m)), engine.ErrForkNotFound)
 	require.Equal(t, "x", n.get(fork("x"), "k"))
+}
+
+func TestASnapshotKeepsWhatItNames(t *testing.T) {
+	n := startNode(t, server.Options{})
+	n.put("main", "k", "old")
+	made, err := n.CreateSnapshot(t.Context(), &tinepb.CreateSnapshotRequest{Fork: ref("main"), Name: "s"})
+	require.NoError(t, err)
+	n.put("main", "k", "new")
+	require.Equal(t, "old", n.get(snapshotSource("s"), "k"))
+	answer, err := n.CreateForks(t.Context(), &tinepb.CreateForksRequest{From: snapshotSource("s"), Names: []string{"x"}})
+	require.NoError(t, err)
+	require.Equal(t, made.GetSnapshot().GetId(), answer.GetFromId())
+	require.Equal(t, "old", n.get(fork("x"), "k"))
+	reset, err := n.ResetFork(t.Context(), &tinepb.ResetForkRequest{Fork: ref("main"), To: snapshotSource("s")})
+	require.NoError(t, err)
+	require.Equal(t, made.GetSnapshot().GetId(), reset.GetToId())
+	require.Equal(t, "old", n.get(fork("main"), "k"))
+
+	renamed, err := n.RenameSnapshot(t.Context(), &tinepb.RenameSnapshotRequest{Snapshot: made.GetSnapshot(), Name: "t"})
+	require.NoError(t, err)
+	require.Equal(t, made.GetSnapshot().GetId(), renamed.GetSnapshot().GetId())
+	info, err := n.GetSnapshot(t.Context(), &tinepb.GetSnapshotRequest{Snapshot: renamed.GetSnapshot()})
+	require.NoError(t, err)
+	require.Equal(t, "main", info.GetSnapshot().GetFork())
+	require.ErrorIs(t, failed(n.CreateSnapshot(t.Context(), &tinepb.CreateSnapshotRequest{Fork: ref("x"), Name: "t"})), engine.ErrSnapshotExists)
+
+	other := &tinepb.Ref{Name: "t", Id: made.GetSnapshot().GetId() + 1}
+	require.ErrorIs(t, failed(n.DropSnapshot(t.Context(), &tinepb.DropSnapshotRequest{Snapshot: other})), engine.ErrSnapshotNotFound)
+	_, err = n.DropSnapshot(t.Context(), &tinepb.DropSnapshotRequest{Snapshot: renamed.GetSnapshot()})
+	require.NoError(t, err)
+	require.ErrorIs(t, failed(n.Get(t.Context(), &tinepb.GetRequest{Source: snapshotSource("t"), Keys: [][]byte{[]byte("k")}})), engine.ErrSnapshotNotFound)
+}
+
+func TestTheTreeIsDrawn(t *testing.T) {
+	n := startNode(t, server.Options{Limits: server.Limits{ScanMessageBytes: 100}})
+	n.put("main", "k", "v")
+	n.create("main", "x", "y", "z")
+	stream, err := n.Tree(t.Context(), &tinepb.TreeRequest{})
+	require.NoError(t, err)
+	var text, want strings.Builder
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		text.WriteString(m.GetText())
+	}
+	require.NoError(t, n.store.DrawTree(&want))
+	require.Equal(t, want.String(), text.String())
+}
+
+// A figure that the engine gives and the answer does not is left to whoever adds it;
+// one that the answer has must be the engine's.
+func TestFiguresAreTheEngines(t *testing.T) {
+	n := startNode(t, server.Options{})
+	n.put("main", "k", "v")
+	n.create("main", "x")
+	_, err := n.Flush(t.Context(), &tinepb.FlushRequest{})
+	require.NoError(t, err)
+	_, err = n.Compact(t.Context(), &tinepb.CompactRequest{})
+	require.NoError(t, err)
+	_, err = n.Settle(t.Context(), &tinepb.SettleRequest{})
+	require.NoError(t, err)
+	_, err = n.Sync(t.Context(), &tinepb.SyncRequest{})
+	require.NoError(t, err)
+	answer, err := n.Stats(t.Context(), &tinepb.StatsRequest{})
+	require.NoError(t, err)
+	stats := reflect.ValueOf(n.store.Stats())
+	fields := answer.ProtoReflect().Descriptor().Fields()
+	nonzero := 0
+	for i := range fields.Len() {
+		name := strings.ReplaceAll(string(fields.Get(i).Name()), "_", "")
+		figure := stats.FieldByNameFunc(func(s string) bool { return strings.EqualFold(s, name) })
+		require.True(t, figure.IsValid(), "the engine has no figure %s", name)
+		got := answer.ProtoReflect().Get(fields.Get(i)).String()
+		require.Equal(t, fmt.Sprint(figure.Interface()), got, name)
+		if got != "0" {
+			nonzero++
+		}
+	}
+	require.Greater(t, nonzero, 5)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
@@ -50,13 +51,13 @@ func (s *Store) useLocked(f *forktree.Fork) *activeFork {
 // treeForkLocked gives the tree's Fork of the handle, and makes it active.
 func (f *Fork) treeForkLocked() (*forktree.Fork, error) {
 	if a := f.used.Load(); a != nil && !a.idle.Load() {
-		if a.f.Dropped() {
+		if a.f.Dropped() || !f.meansLocked(a.f.Name) {
 			return nil, f.gone()
 		}
 		return a.f, nil
 	}
 	t := f.s.mu.tree.ForkByID(f.id)
-	if t == nil {
+	if t == nil || !f.meansLocked(t.Name) {
 		return nil, f.gone()
 	}
 	return t, nil
@@ -150,7 +151,11 @@ func (f *Fork) AppendGet(dst, key []byte) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("get: %w", err)
 	}
-	return r.AppendGet(dst, key)
+	out, err := r.AppendGet(dst, key)
+	if gone := f.stillMeant(); gone != nil {
+		return dst, fmt.Errorf("get: %w", gone)
+	}
+	return out, err
 }
 
 // NewIter opens an iterator over a range. It is not positioned.
@@ -159,7 +164,11 @@ func (f *Fork) NewIter(rng Range) (*Iterator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open iterator: %w", err)
 	}
-	return r.NewIter(rng)
+	it, err := r.NewIter(rng)
+	if gone := f.stillMeant(); gone != nil && err == nil {
+		return nil, fmt.Errorf("open iterator: %w", errors.Join(gone, it.Close()))
+	}
+	return it, err
 }
 
 // Scan walks the rows of a range in key order, for use with range. The slices it

@@ -24,8 +24,8 @@ func (s *Store) DropForks(forks []*Fork, opts ...WriteOption) error {
 		all := make([]ids.ForkID, 0, len(forks))
 		seen := make(map[ids.ForkID]struct{}, len(forks))
 		for _, f := range forks {
-			if _, ok := s.mu.tree.ForkRecord(f.id); !ok {
-				return nil, f.gone()
+			if _, err := f.recordLocked(); err != nil {
+				return nil, err
 			}
 			if _, again := seen[f.id]; !again {
 				seen[f.id] = struct{}{}
@@ -52,8 +52,8 @@ func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
 // what is refused see Store.DropForks. It costs O(forks that are younger than f).
 func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
 	return f.s.dropMany("drop subtree", opts, func() ([]ids.ForkID, error) {
-		if _, ok := f.s.mu.tree.ForkRecord(f.id); !ok {
-			return nil, f.gone()
+		if _, err := f.recordLocked(); err != nil {
+			return nil, err
 		}
 		return f.s.subtreeLocked(f.id), nil
 	})

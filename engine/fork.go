@@ -20,9 +20,10 @@ import (
 // A handle is a few words and nobody keeps count of it: there may be many on one fork,
 // which can be told by their ID, and it makes no difference which is used.
 type Fork struct {
-	s    *Store
-	id   ids.ForkID
-	name string // as far as this handle knows; under Store.mu
+	s     *Store
+	id    ids.ForkID
+	name  string // as far as this handle knows; under Store.mu
+	bound bool   // it means the fork only while that is the name; see named.go
 
 	used atomic.Pointer[activeFork] // what all handles share while the fork is in use; see active.go
 }
@@ -52,7 +53,7 @@ func (s *Store) Fork(name string) (*Fork, error) {
 func (f *Fork) Name() string {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	if r, ok := f.s.mu.tree.ForkRecord(f.id); ok {
+	if r, err := f.recordLocked(); err == nil {
 		f.name = r.Name
 	}
 	return f.name
@@ -71,12 +72,20 @@ func (f *Fork) gone() error { return fmt.Errorf("fork %q: %w", f.name, ErrForkNo
 func (f *Fork) at(lsn ids.LSN) (wal.Freeze, *forktree.Node, error) {
 	t := f.s.mu.tree
 	if x := t.ActiveFork(f.id); x != nil {
+		if !f.meansLocked(x.Name) {
+			return wal.Freeze{}, nil, f.gone()
+		}
 		fz := f.s.freezeLocked(x, lsn)
 		return fz, x.Top, nil
 	}
 	top, ok := t.ForkTop(f.id)
 	if !ok {
 		return wal.Freeze{}, nil, f.gone()
+	}
+	if f.bound {
+		if _, err := f.recordLocked(); err != nil {
+			return wal.Freeze{}, nil, err
+		}
 	}
 	return wal.Freeze{}, top, nil
 }

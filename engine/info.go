@@ -107,9 +107,9 @@ func (s *Store) Snapshots() []SnapshotInfo {
 func (f *Fork) Info() (ForkInfo, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	r, ok := f.s.mu.tree.ForkRecord(f.id)
-	if !ok {
-		return ForkInfo{}, f.gone()
+	r, err := f.recordLocked()
+	if err != nil {
+		return ForkInfo{}, err
 	}
 	return f.s.forkInfoLocked(r), nil
 }

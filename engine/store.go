@@ -228,6 +228,22 @@ func (s *Store) indeterminate(what string, err error) error {
 	return fmt.Errorf("%w: %w", ErrIndeterminate, s.writeError(what, err))
 }
 
+// WaitLogged returns once the operating system has everything that a read could see
+// when it was called: a killed process does not take it back. Writes can be read, and
+// forks found, a moment before they are acknowledged, and a kill in that moment takes
+// them back. Whoever tells others, who outlive the process, what it has read calls this
+// first: a server. Nothing to wait for costs a load or two. It waits for no fsync; after
+// a power loss only what was synced is certain. Errors: ErrPoisoned, ErrClosed.
+func (s *Store) WaitLogged() error {
+	if s.opts.ReadOnly || ids.LSN(s.visible.Load()) <= s.log.Written() {
+		return nil
+	}
+	s.mu.Lock()
+	lsn := s.mu.newest // what was visible first may be a number that an open passed over
+	s.mu.Unlock()
+	return s.writeError("wait for the log", s.log.Write(lsn))
+}
+
 // Sync makes every write that has been acknowledged so far durable.
 func (s *Store) Sync() error {
 	if s.closed.Load() {

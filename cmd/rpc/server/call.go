@@ -167,12 +167,19 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 		m, err := handler(srv, context.WithValue(ctx, callKey{}, c), func(into any) error {
 			return c.receive(from, into.(proto.Message))
 		}, nil)
+		// Whatever the answer is, an error too, may come of writes that are under way.
+		s.outliveKill()
 		if err != nil {
 			return nil, err
 		}
 		return c.encode(m.(proto.Message))
 	}
 }
+
+// outliveKill returns when nothing that could be read until now would be undone if the
+// node were killed: what callers have been told once stays true. A node that has stopped
+// writing can promise that no more, and answers all the same.
+func (s *Server) outliveKill() { _ = s.store.WaitLogged() }
 
 // otherUnary and otherStream let calls of health and reflection pass.
 func (s *Server) otherUnary(ctx context.Context, m any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {

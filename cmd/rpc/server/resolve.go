@@ -40,10 +40,11 @@ func (c *call) allow(name string, verbs ...Verb) error {
 	return nil
 }
 
-// findFork gives the fork that a reference means. The caller's permission has been
-// asked for.
+// findFork gives the fork that a reference means, for as long as it has that name:
+// renamed meanwhile, it is not what the caller named, nor was asked permission for. The
+// caller's permission has been asked for.
 func (c *call) findFork(ref *tinepb.Ref) (*engine.Fork, error) {
-	f, err := c.s.store.Fork(ref.GetName())
+	f, err := c.s.store.ForkWhileNamed(ref.GetName())
 	if err != nil {
 		return nil, err
 	}

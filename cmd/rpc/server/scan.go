@@ -41,6 +41,7 @@ func (s *Server) Scan(m *tinepb.ScanRequest, stream tinepb.Tine_ScanServer) erro
 		return err
 	}
 	defer it.Close()
+	s.outliveKill()
 	p := &pages{c: c, m: m, stream: stream, id: from.ID(), most: s.limits.ScanMessageBytes}
 	if n := int(m.GetMessageBytes()); n != 0 {
 		p.most = min(p.most, max(n, minMessage))

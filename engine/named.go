@@ -1,0 +1,47 @@
+package engine
+
+import "github.com/tinedb/tine/manifest"
+
+// A handle follows its fork: what is written through it lands in the fork that it was
+// made for, whatever that is called by then. Whoever takes names from others, as a
+// server does, cannot use such handles: between finding the fork and writing to it, it
+// may have been renamed, and the write would land in a fork that the caller did not
+// name, and may not be allowed to write to.
+
+// ForkWhileNamed is Fork, but the handle means the fork only for as long as it bears
+// that name. After a rename its methods return ErrForkNotFound, as after a drop; that
+// is decided in the same critical section in which a write or a fork gets its place in
+// the log. Batches may hold such handles. Reads through one cost a lock more.
+func (s *Store) ForkWhileNamed(name string) (*Fork, error) {
+	f, err := s.Fork(name)
+	if err != nil {
+		return nil, err
+	}
+	f.bound = true
+	return f, nil
+}
+
+// meansLocked tells whether the handle means its fork while that has this name.
+func (f *Fork) meansLocked(name string) bool { return !f.bound || name == f.name }
+
+// recordLocked gives what the tree knows of the fork that the handle means.
+func (f *Fork) recordLocked() (manifest.Fork, error) {
+	r, ok := f.s.mu.tree.ForkRecord(f.id)
+	if !ok || !f.meansLocked(r.Name) {
+		return manifest.Fork{}, f.gone()
+	}
+	return r, nil
+}
+
+// stillMeant tells a reader that has read whether it has read the right fork: it had its
+// name when the handle was made, and has it now. That it lost the name and got it back
+// in between is not noticed; what was read was then never in another fork, either.
+func (f *Fork) stillMeant() error {
+	if !f.bound {
+		return nil
+	}
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	_, err := f.recordLocked()
+	return err
+}

@@ -18,7 +18,8 @@ const module = "github.com/tinedb/tine/"
 // layers, from the top down. A package may import what stands in a lower layer,
 // and its own folder; layers may be skipped.
 var layers = [][]string{
-	{"cmd", "fuzz"},
+	{"fuzz"},
+	{"cmd"},
 	{"engine"},
 	{"compaction"},
 	{"forktree"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"os"
@@ -72,6 +73,7 @@ func alike(text string) string {
 // same, the exit code, and what is said about mistakes.
 func TestVerbsDoTheSameOnAStoreAndOnANode(t *testing.T) {
 	source := sourceTree(t, 20)
+	require.NoError(t, os.WriteFile(filepath.Join(source, "large"), bytes.Repeat([]byte("large"), 2_000_000), 0o644), "larger than a message")
 	dir, served := newStore(t), newStore(t)
 	addr := serveHere(t, served, server.Options{})
 	out := map[string]string{"data": filepath.Join(t.TempDir(), "data"), "addr": filepath.Join(t.TempDir(), "addr")}

@@ -30,7 +30,8 @@ func (c *Client) newFork(name string, id uint64) *Fork {
 }
 
 // Handle gives a handle of the fork of that name and id, as Forks and ListForks tell
-// them, without asking the node.
+// them, without asking the node. With id 0 it is whatever fork has the name when the
+// handle is used, which needs no right to read it.
 func (c *Client) Handle(name string, id uint64) *Fork { return c.newFork(name, id) }
 
 // Fork gives a handle of the fork of that name, or engine.ErrForkNotFound.

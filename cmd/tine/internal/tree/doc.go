@@ -12,7 +12,7 @@
 //     moved forward with the list, tells what is stored under it already.
 //  3. If mode, size and time (or the content's hash) are the same, it is skipped:
 //     this is what makes an import that was killed go on where it stopped.
-//  4. Otherwise the envelope goes into a batch of about 4 MiB; a file above 8 MiB
+//  4. Otherwise the envelope goes into a batch of about 4 MiB; a file above 2 MiB
 //     goes in chunks, its old header first removed and the new one written last.
 //  5. Batches are acknowledged unsynced; one Sync at the end makes all durable.
 //

@@ -10,8 +10,8 @@ import (
 )
 
 // InlineBytes is the largest content that stands in the entry itself; longer
-// files are cut into chunks of this length.
-const InlineBytes = 8 << 20
+// files are cut into chunks of this length: a chunk fits into one message of a node.
+const InlineBytes = 2 << 20
 
 // Kind is what an entry stands for.
 type Kind uint8
@@ -49,7 +49,7 @@ type Entry struct {
 // The envelope's layout; TREE.md is the byte table.
 const (
 	entryMagic   = "TREE"
-	entryVersion = 1
+	entryVersion = 2
 
 	offVersion = 4
 	offKind    = 5

@@ -17,7 +17,7 @@ func hiFile() (Entry, []byte) {
 	return NewFile(0o644, 1_000_000_000, content), content
 }
 
-// The bytes of version 1 never change: stores hold them.
+// The bytes of version 2 never change: stores hold them.
 func TestEnvelopeIsTheGoldenOne(t *testing.T) {
 	e, content := hiFile()
 	large := Entry{Kind: File, Mode: 0o755, ModTime: -1, Size: InlineBytes + 1, Hash: 0x0123456789abcdef, Chunks: 2}

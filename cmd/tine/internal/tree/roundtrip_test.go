@@ -128,7 +128,7 @@ func sampleTree(t *testing.T) string {
 	write(t, filepath.Join(dir, "sub.txt"), []byte("sorts between sub and sub/"), 0o444)
 	write(t, filepath.Join(dir, "not utf8 \xff\xfe"), []byte("x"), 0o644)
 	write(t, filepath.Join(dir, "closed/inside"), []byte("y"), 0o640)
-	write(t, filepath.Join(dir, "just8MiB"), noise(InlineBytes, 3), 0o644)
+	write(t, filepath.Join(dir, "just2MiB"), noise(InlineBytes, 3), 0o644)
 	write(t, filepath.Join(dir, "large/20MB.bin"), noise(20_000_000, 1), 0o644)
 	write(t, filepath.Join(dir, "large/20MB.bin.txt"), []byte("sorts behind the chunks"), 0o644)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "empty dirs/in/here"), 0o755))

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
@@ -12,8 +13,9 @@ import (
 // layers down to the next such node, which has a flat of its own, and what is dead
 // in all tables from here down. The views of all forks above share it, so that a
 // fork's own view holds only what is private to the fork, and is made in O(its
-// private nodes). It is immutable but for its count, and says what the tree said at
-// one count of swaps; later ones make another.
+// private nodes). It is immutable but for its count and for what is known of its age:
+// a swap at one of its nodes, or further below, makes it stale, and later views make
+// another; swaps elsewhere do not concern it.
 //
 // It is kept as long as a view or a flat above uses it. Owned by the Store, under
 // its lock.
@@ -22,7 +24,8 @@ type flat struct {
 	layers []layer        // newest first
 	below  *flat
 	dead   *deadTables
-	swaps  uint64 // the tree's count of swaps when it was built
+	swaps  uint64 // the tree's count of swaps when it was last found to be as the tree is
+	stale  bool   // it was found not to be
 	refs   int    // views, and flats above
 }
 
@@ -36,12 +39,13 @@ type layer struct {
 func isShared(n *forktree.Node) bool { return n.Holders() > 1 }
 
 // flatLocked gives the flat at a node with a reference for the caller. It is built
-// at most once a swap while it is in use, with those below it that are not there.
+// only if there is none or the one that is there is stale, with those below it of which
+// the same is true.
 func (s *Store) flatLocked(n *forktree.Node) *flat {
 	var missing []*forktree.Node
 	var f *flat
 	for ; n != nil; n = nextShared(n) {
-		if there := s.mu.flats[n]; there != nil && there.swaps == s.mu.tree.Swaps() {
+		if there := s.mu.flats[n]; there != nil && s.isPresentLocked(there) {
 			f = there
 			break
 		}
@@ -54,6 +58,35 @@ func (s *Store) flatLocked(n *forktree.Node) *flat {
 		f = s.newFlatLocked(missing[i], f)
 	}
 	return f
+}
+
+// isPresentLocked tells whether the flat is what would be built in its place now. Each
+// flat is looked at once a swap, whoever asks; and what is stale stays so. A flat over a
+// stale one is stale too. Cost: O(flats below that nobody has asked for since the last
+// swap, and their nodes).
+func (s *Store) isPresentLocked(f *flat) bool {
+	now := s.mu.tree.Swaps()
+	var unsure []*flat
+	for ; f != nil && !f.stale && f.swaps != now; f = f.below {
+		unsure = append(unsure, f)
+	}
+	stale := f != nil && f.stale
+	for _, x := range slices.Backward(unsure) {
+		if stale = stale || !x.node.Unchanged(x.below.top(), x.swaps); stale {
+			x.stale = true
+		} else {
+			x.swaps = now
+		}
+	}
+	return !stale
+}
+
+// top is the flat's newest node, nil if there is no flat.
+func (f *flat) top() *forktree.Node {
+	if f == nil {
+		return nil
+	}
+	return f.node
 }
 
 // nextShared gives the first shared node below n, nil if there is none.

@@ -22,7 +22,7 @@ func (m *marking) view(name string) *view {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	v.releaseLocked() // the fork keeps it
-	if v.swaps == m.s.mu.tree.Swaps() {
+	if v.isPresentLocked() {
 		v.checkAgainst(top)
 	}
 	return v

@@ -17,23 +17,24 @@ import (
 // view is what a fork or snapshot is read through: a memtable that may still
 // grow, over the layers of its path as they stood at one moment: those that are
 // private to it, and the flat of the first node that it shares. It is immutable
-// but for its count. A view from before a swap still reads right, because a swap
-// changes no content; it only keeps old files alive, so the sweeper makes readers
+// but for its count. A view from before a swap on its path still reads right, because a
+// swap changes no content; it only keeps old files alive, so the sweeper makes readers
 // let go of it. Its runs stay pinned until the last reader is done.
 type view struct {
 	s     *Store
 	refs  atomic.Int32
+	top   *forktree.Node
 	mem   *memtable.Memtable // nil if the fork has none
 	own   []layer            // newest first
 	flat  *flat              // what lies below them; nil if nothing does
 	dead  *deadTables        // what is dead in the tables of all layers
-	swaps uint64             // the tree's count of swaps when it was built
+	swaps uint64             // the tree's count of swaps when it was last found to be as the tree is
 }
 
 // viewLocked builds a view with one reference. O(private nodes of the path and what
 // they mark), if the flat below them is there.
 func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
-	v := &view{s: s, mem: mem, swaps: s.mu.tree.Swaps()}
+	v := &view{s: s, top: top, mem: mem, swaps: s.mu.tree.Swaps()}
 	var marked deadOnPath
 	n := top
 	for ; n != nil && !isShared(n); n = n.Older {
@@ -51,6 +52,22 @@ func (s *Store) viewLocked(top *forktree.Node, mem *memtable.Memtable) *view {
 		v.checkAgainst(top)
 	}
 	return v
+}
+
+// isPresentLocked tells whether the view is what would be made in its place now.
+func (v *view) isPresentLocked() bool {
+	now := v.s.mu.tree.Swaps()
+	if v.swaps == now {
+		return true
+	}
+	if !v.top.Unchanged(v.flat.top(), v.swaps) || !v.s.isPresentLocked(v.flat) {
+		return false
+	}
+	v.swaps = now
+	if invariant.Expensive {
+		v.checkAgainst(v.top)
+	}
+	return true
 }
 
 // layers gives all layers, newest first.
@@ -303,7 +320,7 @@ func (s *Store) forgetSome(some []*viewer, idle bool) {
 	defer s.mu.Unlock()
 	for _, r := range some {
 		r.mu.Lock()
-		gone := r.view != nil && (r.view.swaps != s.mu.tree.Swaps() || idle && !r.used)
+		gone := r.view != nil && (!r.view.isPresentLocked() || idle && !r.used)
 		if idle {
 			r.used = false
 		}

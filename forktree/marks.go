@@ -95,8 +95,7 @@ func (t *Tree) putMarks(n *Node, tb *Table, v *sstable.Vector) {
 	_, gone := t.goneMarks[key]
 	invariant.Check(!gone, "node %d: marks on table %d are dropped and put back in one transaction", n.ID, tb.Meta.ID)
 	t.newMarks = append(t.newMarks, manifest.Marks{Node: n.ID, Table: tb.Meta.ID, Vector: v})
-	t.shape++
-	t.swaps++
+	t.swapped(n)
 	i, ok := n.findMarks(tb)
 	if ok {
 		m := n.marks[i]

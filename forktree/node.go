@@ -34,14 +34,15 @@ type Node struct {
 	kids             *Node // one of those that lie on this one, nil if none does
 	nextKid, prevKid *Node // the node's neighbours among those that lie on Older
 
-	refs   int32 // older pointers of children, fork tops, snapshots, and jobs
-	jobs   int32 // how many of refs are jobs
-	writer bool  // a job will swap this node
-	reads  int32 // jobs that read this node as part of a range
-	logged bool  // the manifest has a record of it
-	dirty  bool  // it is in Tree.dirtyNodes
-	stirs  stir  // see Watch
-	freed  bool  // refs fell to zero: waiting for Release, or released
+	refs   int32  // older pointers of children, fork tops, snapshots, and jobs
+	jobs   int32  // how many of refs are jobs
+	writer bool   // a job will swap this node
+	reads  int32  // jobs that read this node as part of a range
+	logged bool   // the manifest has a record of it
+	dirty  bool   // it is in Tree.dirtyNodes
+	stirs  stir   // see Watch
+	swap   uint64 // see Unchanged
+	freed  bool   // refs fell to zero: waiting for Release, or released
 }
 
 // Live tells whether anything but jobs holds the node.

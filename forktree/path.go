@@ -19,6 +19,18 @@ func Path(n *Node) iter.Seq[*Node] {
 	}
 }
 
+// Unchanged tells whether the stretch of a path from n down to below, which is not part of
+// it and may be nil, has the nodes, forms and marks that it had when the tree had counted
+// so many swaps. Of a node that is gone by now it says no. Cost: O(stretch).
+func (n *Node) Unchanged(below *Node, since uint64) bool {
+	for ; n != below; n = n.Older {
+		if n == nil || n.swap > since {
+			return false
+		}
+	}
+	return true
+}
+
 // Snapshots gives all snapshots, by name.
 func (t *Tree) Snapshots() []*Snapshot {
 	out := make([]*Snapshot, 0, len(t.snaps))

@@ -1,6 +1,10 @@
 package forktree
 
-import "github.com/tinedb/tine/internal/invariant"
+import (
+	"math"
+
+	"github.com/tinedb/tine/internal/invariant"
+)
 
 // ref counts one more pointer at n. Call it before the unref of what n replaces.
 func (t *Tree) ref(n *Node) {
@@ -69,6 +73,7 @@ func (t *Tree) Release(max int) (more bool) {
 		older := n.Older
 		n.disown()
 		n.Older = nil
+		n.swap = math.MaxUint64
 		t.unref(older)
 	}
 	return len(t.freed) > 0

@@ -34,8 +34,14 @@ func (t *Tree) InstallMemory(c *Claim, mem Memory) {
 	t.consolidations++
 	t.skip(n, c.Range)
 	t.stirThrough(n)
+	t.swapped(n)
+}
+
+// swapped says that what reads find at n, or what n marks, has another form now.
+func (t *Tree) swapped(n *Node) {
 	t.shape++
 	t.swaps++
+	n.swap = t.swaps
 }
 
 // skip points n past the range it has swallowed.
@@ -58,8 +64,7 @@ func (t *Tree) touch(n *Node) {
 		t.dirtyNodes = append(t.dirtyNodes, n)
 	}
 	t.stirThrough(n)
-	t.shape++
-	t.swaps++
+	t.swapped(n)
 }
 
 // LowLSN is the lowest LSN that must stay in the log: what memtables and nodes

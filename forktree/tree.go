@@ -167,8 +167,8 @@ func (t *Tree) FileCount() int { return len(t.files) }
 // Shape rises whenever a picker might find new work.
 func (t *Tree) Shape() uint64 { return t.shape }
 
-// Swaps rises with every swap. A view from before a swap still reads right, but
-// may keep files that nothing else needs.
+// Swaps rises with every swap. A view from before a swap on its path still reads right,
+// but may keep files that nothing else needs: see Unchanged.
 func (t *Tree) Swaps() uint64 { return t.swaps }
 
 // HasFile tells whether that file is pinned, or a table of it held or pinned.

@@ -18,7 +18,7 @@ type readSizes struct {
 
 func (c config) readSizes() readSizes {
 	if c.quick {
-		return readSizes{rows: 300_000, gets: 100_000, seeks: 5000, checked: 5000, delta: 6000, fresh: 30_000}
+		return readSizes{rows: 300_000, gets: 50_000, seeks: 5000, checked: 5000, delta: 6000, fresh: 30_000}
 	}
 	return readSizes{rows: 4_000_000, gets: 2_000_000, seeks: 100_000, checked: 50_000, delta: 80_000, fresh: 250_000}
 }

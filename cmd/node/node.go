@@ -208,9 +208,10 @@ func (n *node) serve() error {
 
 func (n *node) sayHowItIsSecured() {
 	inside, _ := loopback(n.c.Listen)
-	switch {
-	case n.certs == nil && !inside:
+	if n.certs == nil && !inside {
 		n.log.Warn("serving plaintext to others: whoever listens sees every token and every row", "listen", address(n.listen))
+	}
+	switch {
 	case n.tokens == nil && n.certs != nil && n.c.TLSClientCA != "":
 		n.log.Info("no tokens file: everybody with a client certificate may do everything")
 	case n.tokens == nil:

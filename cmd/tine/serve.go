@@ -8,6 +8,10 @@ import (
 	"github.com/tinedb/tine/cmd/node"
 )
 
+// clientFlags are flags of all verbs that a node does not listen to: who gives one
+// would else believe that it is in force.
+var clientFlags = []string{"addr", "tls", "tls-ca", "tls-client-cert", "tls-client-key", "token-file"}
+
 func (a *app) serveCommand() *cobra.Command {
 	config := node.NewConfig()
 	cmd := &cobra.Command{
@@ -30,6 +34,11 @@ clients' certificates, unless it is told that it need not. On SIGHUP, and when t
 files change, tokens and certificates are loaded anew. docs/node.md is the guide.`,
 		Args: takes("nothing", 0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, name := range clientFlags {
+				if cmd.Flags().Changed(name) {
+					return usagef("--%s is for clients of a node; tine serve is the node, and has --tls-cert, --tls-client-ca and --tokens", name)
+				}
+			}
 			if err := config.Resolve(cmd.Flags(), os.LookupEnv, a.data); err != nil {
 				return usagef("%v", err)
 			}

@@ -245,6 +245,8 @@ func TestANodeThatCannotServeSaysWhy(t *testing.T) {
 		{"plaintext for others", "", []string{"--listen", "0.0.0.0:0"}, exitUsage, []string{"insecure-plaintext"}},
 		{"two mistakes", "", []string{"--pprof", "0.0.0.0:0", "--tls-cert", "c"}, exitUsage, []string{"loopback", "belong together"}},
 		{"a setting that is not understood", "", []string{"--config", file("conf", "lisen = x")}, exitUsage, []string{`no setting "lisen"`}},
+		{"a client's flag for tokens", "", []string{"--token-file", "x"}, exitUsage, []string{"--token-file is for clients", "--tokens"}},
+		{"a client's flag for TLS", "", []string{"--tls"}, exitUsage, []string{"--tls is for clients", "--tls-cert"}},
 		{"a tokens file that is not there", "", []string{"--tokens", "/nowhere/tokens"}, exitError, []string{"/nowhere/tokens"}},
 		{"a tokens file with a mistake", "", []string{"--tokens", file("tokens", "# x\nci\n")}, exitError, []string{"line 2"}},
 		{"a certificate that is none", "", []string{"--tls-cert", file("c", "x"), "--tls-key", file("k", "x")}, exitError, []string{"certificates"}},
@@ -285,6 +287,12 @@ func TestSettingsComeFromEnvironmentAndFile(t *testing.T) {
 	require.NoError(t, cmd.Wait())
 	require.Contains(t, fmt.Sprint(cmd.Stderr), "msg=serving", "the environment goes before the file")
 	require.FileExists(t, filepath.Join(dir, "CURRENT"), "the file names the store")
+}
+
+func TestAnOpenDoorIsWarnedOf(t *testing.T) {
+	n := serve(t, filepath.Join(t.TempDir(), "store"), "--listen", "0.0.0.0:0", "--insecure-plaintext", "--insecure-no-tokens")
+	n.logs("level=WARN", "serving plaintext to others")
+	n.logs("level=WARN", "everybody who reaches the address may do everything")
 }
 
 func TestSystemdIsToldWhenTheNodeServesAndWhenItStops(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -47,10 +48,10 @@ type process struct {
 
 // spawn starts a node on a directory with little memory, so that tables are written
 // and merged all the time. It does not wait until it serves.
-func spawn(binary, dir string) (p *process, serving <-chan string, err error) {
+func spawn(binary, dir string, more ...string) (p *process, serving <-chan string, err error) {
 	p = &process{dead: make(chan struct{})}
-	p.cmd = exec.Command(binary, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "off", "--pprof", "off", "--json",
-		"--memtable-bytes", "128KiB", "--cache-bytes", "1MiB", "--log-level", "warn")
+	p.cmd = exec.Command(binary, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "off", "--pprof", "off", "--json",
+		"--memtable-bytes", "128KiB", "--cache-bytes", "1MiB", "--log-level", "warn"}, more...)...)
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	p.cmd.Stderr = &p.log
 	stdout, err := p.cmd.StdoutPipe()
@@ -79,8 +80,8 @@ func spawn(binary, dir string) (p *process, serving <-chan string, err error) {
 }
 
 // start starts a node and waits until it serves.
-func start(binary, dir string) (*process, error) {
-	p, serving, err := spawn(binary, dir)
+func start(binary, dir string, more ...string) (*process, error) {
+	p, serving, err := spawn(binary, dir, more...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +120,25 @@ func (p *process) killed() bool {
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// peakMemory is the most resident memory that the process has had, in bytes; 0 where
+// the system does not tell.
+func (p *process) peakMemory() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			return kib << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("no VmHWM in %q", status)
 }
 
 // stop ends the process gently.

@@ -217,12 +217,11 @@ func TestAStoreTidiesUpAtRest(t *testing.T) {
 			s.back.mu.Lock()
 			s.back.resting.after = c.after
 			s.back.mu.Unlock()
-			if c.ask {
-				require.NoError(t, s.Settle())
-			} else {
+			if !c.ask {
 				s.wake()
 				require.Eventually(t, func() bool { return s.Stats().Merges > 0 }, 20*time.Second, time.Millisecond)
 			}
+			require.NoError(t, s.Settle())
 			require.EqualValues(t, 1, s.Stats().Merges)
 			require.False(t, s.isUntidy())
 			require.NoError(t, s.Verify())

@@ -19,7 +19,9 @@ func TestVerbsOnANodeThatAsksWhoCalls(t *testing.T) {
 	ok(t, in(dir, "fork", "create", "ci-1", "other")...)
 	n := serve(t, dir, "--tls-cert", own.cert, "--tls-key", own.key, "--tokens", tokens)
 
-	known := func(args ...string) []string { return at(n.Listen, append([]string{"--tls-ca", own.clientCA}, args...)...) }
+	known := func(args ...string) []string {
+		return at(n.Listen, append([]string{"--tls-ca", own.clientCA}, args...)...)
+	}
 	asCI := func(args ...string) []string { return known(append([]string{"--token-file", token}, args...)...) }
 	require.Equal(t, "value of a/1", ok(t, asCI("get", "a/1")...))
 	ok(t, asCI("put", "--fork", "ci-1", "k", "v")...)

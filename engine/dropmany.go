@@ -3,7 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/schedule"
 	"github.com/tinedb/tine/wal"
@@ -20,16 +22,18 @@ func (s *Store) DropForks(forks []*Fork, opts ...WriteOption) error {
 			return fmt.Errorf("drop forks: a fork is nil or belongs to another store")
 		}
 	}
+	all := make([]ids.ForkID, 0, len(forks))
+	seen := make(map[ids.ForkID]struct{}, len(forks))
+	for _, f := range forks {
+		if _, again := seen[f.id]; !again {
+			seen[f.id] = struct{}{}
+			all = append(all, f.id)
+		}
+	}
 	_, err := s.dropMany("drop forks", opts, func() ([]ids.ForkID, error) {
-		all := make([]ids.ForkID, 0, len(forks))
-		seen := make(map[ids.ForkID]struct{}, len(forks))
 		for _, f := range forks {
-			if _, err := f.recordLocked(); err != nil {
+			if _, err := f.topLocked(); err != nil {
 				return nil, err
-			}
-			if _, again := seen[f.id]; !again {
-				seen[f.id] = struct{}{}
-				all = append(all, f.id)
 			}
 		}
 		return all, nil
@@ -49,13 +53,25 @@ func (s *Store) DropPrefix(prefix string, opts ...WriteOption) (int, error) {
 // DropSubtree drops f, the forks that were made from it or from snapshots of it, and
 // those made from these, and so on: all that there are at one moment, or none. It
 // tells how many. What was made from a fork that is gone is not found through it. For
-// what is refused see Store.DropForks. It costs O(forks that are younger than f).
+// what is refused see Store.DropForks. It costs O(forks that are younger than f), most of
+// which are looked at before anybody has to wait for it.
 func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
+	b := newSubtree(f.id)
+	f.s.explore(b)
 	return f.s.dropMany("drop subtree", opts, func() ([]ids.ForkID, error) {
-		if _, err := f.recordLocked(); err != nil {
+		t := f.s.mu.tree
+		if _, err := f.topLocked(); err != nil {
 			return nil, err
 		}
-		return f.s.subtreeLocked(f.id), nil
+		for _, id := range b.found {
+			if _, ok := t.ForkTop(id); !ok { // what was found through it may have to be left out
+				*b = *newSubtree(f.id)
+				break
+			}
+		}
+		for b.goOn(t) {
+		}
+		return b.found, nil
 	})
 }
 
@@ -68,26 +84,44 @@ func (s *Store) prefixedLocked(prefix string) (out []ids.ForkID) {
 	return out
 }
 
-// subtreeLocked gives root and what came of it, oldest first; of more than can be
-// dropped at once, some more.
-func (s *Store) subtreeLocked(root ids.ForkID) []ids.ForkID {
-	const atOnce = 1024
-	within := map[ids.ForkID]struct{}{root: {}}
-	out := []ids.ForkID{root}
-	// Numbers rise, so every fork comes after what it was made from.
-	for after := root; ; {
-		some := s.mu.tree.ForksByID(after, atOnce)
-		for _, f := range some {
-			if _, made := within[f.Parent]; made {
-				within[f.ID] = struct{}{}
-				out = append(out, f.ID)
-			}
+// subtree is a fork and what came of it, as far as it has been explored: by rising id,
+// and numbers rise, so that every fork comes after what it was made from. Of more than
+// can be dropped at once it has some more. It is as the tree is now if all that it has
+// found is still there, and it is explored to the end.
+type subtree struct {
+	found  []ids.ForkID
+	within map[ids.ForkID]struct{}
+	after  ids.ForkID // the forks behind it have not been looked at
+}
+
+func newSubtree(root ids.ForkID) *subtree {
+	return &subtree{found: []ids.ForkID{root}, within: map[ids.ForkID]struct{}{root: {}}, after: root}
+}
+
+// exploredAtOnce is how many forks are looked at under one hold of the lock.
+const exploredAtOnce = 1024
+
+// goOn looks at some more forks, and tells whether there are others behind them.
+func (b *subtree) goOn(t *forktree.Tree) (more bool) {
+	b.after, more = t.ParentsByID(b.after, exploredAtOnce, func(fork, parent ids.ForkID) {
+		if _, made := b.within[parent]; made {
+			b.within[fork] = struct{}{}
+			b.found = append(b.found, fork)
 		}
-		if len(some) < atOnce || len(out) > MaxDropMany {
-			return out
-		}
-		after = some[len(some)-1].ID
+	})
+	return more && len(b.found) <= MaxDropMany
+}
+
+// explore looks at the forks there are, in slices.
+func (s *Store) explore(b *subtree) {
+	for rest := s.pace(); s.exploreSome(b); rest() {
 	}
+}
+
+func (s *Store) exploreSome(b *subtree) (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed.Load() && b.goOn(s.mu.tree)
 }
 
 // errOtherForks says that the room promised for a record does not fit the forks that
@@ -135,7 +169,8 @@ func (s *Store) pickCount(pick func() ([]ids.ForkID, error)) (int, error) {
 
 func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]ids.ForkID, error), count int) error {
 	rec := wal.DropMany{Forks: make([]ids.ForkID, count)}
-	return s.record(deed{what: what}, schedule.DropPlaced, true, len(rec.AppendTo(nil)), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
+	payload := rec.AppendTo(nil)
+	return s.record(deed{what: what}, schedule.DropPlaced, true, len(payload), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
 		forks, err := pick()
 		if err != nil {
 			return 0, nil, err
@@ -146,11 +181,11 @@ func (s *Store) dropPicked(what string, opts []WriteOption, pick func() ([]ids.F
 		if err := s.droppableLocked(forks); err != nil {
 			return 0, nil, err
 		}
-		for i, id := range forks {
-			rec.Forks[i] = id
-			s.dropLocked(s.mu.tree.ForkByID(id))
+		copy(rec.Forks, forks)
+		for _, id := range slices.Backward(forks) { // the youngest first: the fewest records change places
+			s.dropLocked(id)
 		}
-		return wal.KindDropMany, rec.AppendTo(nil), nil
+		return wal.KindDropMany, rec.AppendTo(payload[:0]), nil
 	})
 }
 

@@ -151,6 +151,55 @@ func TestADropOfManyThatIsRefusedLeavesNoTrace(t *testing.T) {
 	require.NoError(t, s.Verify())
 }
 
+// A subtree is looked at before its record gets its place: what happens in between counts.
+func TestADropOfASubtreeTakesTheForksOfOneMoment(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		meanwhile func(s *engine.Store) error
+		left      []string
+	}{
+		{"a child's child is made", func(s *engine.Store) error { return second(fork(t, s, "a/1/x").Fork("a/1/x/new")) }, []string{"b", "main"}},
+		{"a child goes, and its child is found no more", func(s *engine.Store) error { return fork(t, s, "a/1").Drop() }, []string{"a/1/x", "b", "main"}},
+		{"a leaf goes and another comes", func(s *engine.Store) error {
+			if err := fork(t, s, "a/2").Drop(); err != nil {
+				return err
+			}
+			return second(fork(t, s, "a").Fork("a/2"))
+		}, []string{"b", "main"}},
+		{"another fork comes, and has a child", func(s *engine.Store) error {
+			f, err := fork(t, s, "b").Fork("c")
+			if err != nil {
+				return err
+			}
+			return second(f.Fork("c/1"))
+		}, []string{"b", "c", "c/1", "main"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := small(crashfs.New())
+			var s *engine.Store
+			var meanwhile func()
+			o.Schedule = schedule.New(0, func(p schedule.Point) {
+				if do := meanwhile; p == schedule.RecordReserved && do != nil {
+					meanwhile = nil
+					do()
+				}
+			})
+			s = open(t, "/db", o)
+			forks := family(t, s)
+			before := len(forks)
+			made := s.Stats().Forks
+			meanwhile = func() { require.NoError(t, c.meanwhile(s)) }
+			n, err := forks["a"].DropSubtree()
+			require.NoError(t, err)
+			require.Equal(t, c.left, forkNames(s))
+			require.Positive(t, n)
+			require.Equal(t, before, made)
+			require.NoError(t, s.Settle())
+			require.NoError(t, s.Verify())
+		})
+	}
+}
+
 // Between the moment at which room is made for the record and the one at which it gets
 // its place, others make and drop forks: those that there are in the end are dropped.
 func TestADropByPrefixTakesTheForksOfOneMoment(t *testing.T) {

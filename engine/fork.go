@@ -78,16 +78,8 @@ func (f *Fork) at(lsn ids.LSN) (wal.Freeze, *forktree.Node, error) {
 		fz := f.s.freezeLocked(x, lsn)
 		return fz, x.Top, nil
 	}
-	top, ok := t.ForkTop(f.id)
-	if !ok {
-		return wal.Freeze{}, nil, f.gone()
-	}
-	if f.bound {
-		if _, err := f.recordLocked(); err != nil {
-			return wal.Freeze{}, nil, err
-		}
-	}
-	return wal.Freeze{}, top, nil
+	top, err := f.topLocked()
+	return wal.Freeze{}, top, err
 }
 
 // freezeLocked turns the fork's memtable, if it holds anything, into a node on
@@ -249,14 +241,13 @@ func (f *Fork) Reset(to Source, opts ...WriteOption) error {
 func (f *Fork) Drop(opts ...WriteOption) error {
 	rec := wal.Drop{Fork: f.id}
 	err := f.s.record(deed{what: "drop fork"}, schedule.DropPlaced, true, len(rec.AppendTo(make([]byte, 0, payloadRoom))), synced(opts), func(ids.LSN) (wal.Kind, []byte, error) {
-		x, err := f.treeForkLocked()
-		if err != nil {
+		if _, err := f.topLocked(); err != nil {
 			return 0, nil, err
 		}
 		if f.s.mu.tree.ForkCount() == 1 {
-			return 0, nil, fmt.Errorf("fork %q is the last one: %w", x.Name, ErrProtected)
+			return 0, nil, fmt.Errorf("fork %q is the last one: %w", f.s.forkName(f.id), ErrProtected)
 		}
-		f.s.dropLocked(x)
+		f.s.dropLocked(f.id)
 		return wal.KindDrop, rec.AppendTo(f.s.scratchLocked(payloadRoom)), nil
 	})
 	f.s.wake()
@@ -264,8 +255,13 @@ func (f *Fork) Drop(opts ...WriteOption) error {
 }
 
 // dropLocked takes a fork out of the tree; its record is written in the same critical
-// section.
-func (s *Store) dropLocked(f *forktree.Fork) {
+// section. One that is idle is not made active for it.
+func (s *Store) dropLocked(id ids.ForkID) {
+	f := s.mu.tree.ActiveFork(id)
+	if f == nil {
+		s.mu.tree.DropIdleFork(id)
+		return
+	}
 	s.discardMemtableLocked(f)
 	s.mu.tree.DropFork(f)
 	s.forgetForkViewLocked(f)

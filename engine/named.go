@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/tinedb/tine/manifest"
+import (
+	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/manifest"
+)
 
 // A handle follows its fork: what is written through it lands in the fork that it was
 // made for, whatever that is called by then. Whoever takes names from others, as a
@@ -31,6 +34,20 @@ func (f *Fork) recordLocked() (manifest.Fork, error) {
 		return manifest.Fork{}, f.gone()
 	}
 	return r, nil
+}
+
+// topLocked gives the top of the fork that the handle means. A fork that is idle stays so.
+func (f *Fork) topLocked() (*forktree.Node, error) {
+	top, ok := f.s.mu.tree.ForkTop(f.id)
+	if !ok {
+		return nil, f.gone()
+	}
+	if f.bound {
+		if _, err := f.recordLocked(); err != nil {
+			return nil, err
+		}
+	}
+	return top, nil
 }
 
 // stillMeant tells a reader that has read whether it has read the right fork: it had its

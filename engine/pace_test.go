@@ -86,3 +86,34 @@ func TestAClosedStoreIsKeptByNoTimer(t *testing.T) {
 		require.Less(t, time.Since(begun), 20*time.Second, "the store is still in memory")
 	}
 }
+
+func TestASubtreeIsExploredInSlices(t *testing.T) {
+	s, err := Open("/db", &Options{FS: crashfs.New(), Manual: true})
+	require.NoError(t, err)
+	defer s.Close()
+	main, err := s.Fork(MainFork)
+	require.NoError(t, err)
+	root, err := main.Fork("root")
+	require.NoError(t, err)
+	for i := range 3 {
+		var names []string
+		for n := range MaxForkMany {
+			names = append(names, fmt.Sprintf("r-%d-%d", i, n))
+		}
+		_, err = root.ForkMany(names, NoSync)
+		require.NoError(t, err)
+	}
+	b := newSubtree(root.id)
+	slices := 0
+	for s.exploreSome(b) {
+		slices++
+		require.Len(t, b.found, 1+slices*exploredAtOnce)
+	}
+	require.GreaterOrEqual(t, slices, 2)
+	require.Len(t, b.found, 1+3*MaxForkMany)
+	n, err := root.DropSubtree(NoSync)
+	require.NoError(t, err)
+	require.Equal(t, 1+3*MaxForkMany, n)
+	require.Equal(t, 1, s.mu.tree.ForkCount())
+	require.NoError(t, s.Verify())
+}

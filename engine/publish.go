@@ -13,13 +13,15 @@ import (
 	"github.com/tinedb/tine/manifest"
 )
 
-// nodesReleased is how many nodes are taken apart under the lock at a time, and
-// slicesPublished after how many times it is published. What is published at once must
-// fit into the space that the manifest holds ready for a full disk, also after a drop of
-// thousands of forks.
+// nodesReleased is how many nodes are taken apart under the lock at a time,
+// slicesPublished after how many times that is given its place in the manifest, which
+// is one hold of the lock too, and slicesSynced after how many times it is written. What
+// is written at once must fit into the space that the manifest holds ready for a full
+// disk, also after a drop of thousands of forks.
 const (
 	nodesReleased   = 256
-	slicesPublished = 8
+	slicesPublished = 2
+	slicesSynced    = 8
 )
 
 // publishLocked builds the manifest transaction that brings the manifest up to
@@ -81,10 +83,13 @@ func (s *Store) reclaim() error {
 		if !more {
 			return s.publishReleased()
 		}
-		if slice%slicesPublished == 0 {
+		switch {
+		case slice%slicesSynced == 0:
 			if err := s.publishReleased(); err != nil {
 				return err
 			}
+		case slice%slicesPublished == 0:
+			s.publishOwing()
 		}
 		rest()
 	}

@@ -58,6 +58,19 @@ func (t *Tree) DropFork(f *Fork) {
 	t.shape++
 }
 
+// DropIdleFork is DropFork of a fork that is idle. It stays so to the end.
+func (t *Tree) DropIdleFork(id ids.ForkID) {
+	top, owed, ok := t.forks.Take(id)
+	if !ok { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is dropped and is not there", id)
+	}
+	if !owed {
+		t.dirtyForks = append(t.dirtyForks, id)
+	}
+	t.unref(t.nodes[top])
+	t.shape++
+}
+
 // RenameFork gives a fork another name, which must be free.
 func (t *Tree) RenameFork(f *Fork, name string) {
 	t.checkActive(f)
@@ -230,6 +243,13 @@ func (t *Tree) ForksWithPrefix(prefix, after string, limit int) []manifest.Fork 
 // rising id. Cost: O(limit + log forks).
 func (t *Tree) ForksByID(after ids.ForkID, limit int) []manifest.Fork {
 	return t.forks.After(after, limit)
+}
+
+// ParentsByID tells fn of at most limit forks whose ids are above after, by rising id, and
+// what each was made from. It gives the last id it came to, and whether there are more.
+// Cost: O(limit + log forks).
+func (t *Tree) ParentsByID(after ids.ForkID, limit int, fn func(fork, parent ids.ForkID)) (last ids.ForkID, more bool) {
+	return t.forks.Parents(after, limit, fn)
 }
 
 // OwesForks tells whether the records are ahead of what was taken by TakeTransaction.

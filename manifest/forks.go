@@ -136,9 +136,14 @@ func (t *Forks) Drop(id ids.ForkID) bool {
 		return false
 	}
 	at, slot, ok := t.place(id)
-	if !ok {
-		return false
+	if ok {
+		t.dropAt(at, slot)
 	}
+	return ok
+}
+
+// dropAt takes the record in slot away, which is at that place in byID.
+func (t *Forks) dropAt(at position, slot uint32) {
 	r := t.record(slot)
 	t.byName.remove(t.placeOfName(r))
 	t.byID.remove(at)
@@ -157,7 +162,6 @@ func (t *Forks) Drop(id ids.ForkID) bool {
 		t.chunks = t.chunks[:keep]
 	}
 	t.checkNow()
-	return true
 }
 
 // All gives the forks by rising id. The set must not change meanwhile.
@@ -204,6 +208,26 @@ func (t *Forks) Tops(id ids.ForkID, limit int, fn func(top ids.NodeID)) (last id
 		r := t.record(slot)
 		id = r.id
 		fn(r.top)
+	}
+	return id, false
+}
+
+// Parents tells fn of at most limit forks whose ids are above id, by rising id, and what
+// each was made from. It gives the last id it came to; more is false once there are none
+// behind it.
+func (t *Forks) Parents(id ids.ForkID, limit int, fn func(fork, parent ids.ForkID)) (last ids.ForkID, more bool) {
+	if t.Len() == 0 {
+		return id, false
+	}
+	at := t.byID.find(func(slot uint32) bool { return t.record(slot).id <= id })
+	for slot := range t.byID.from(at) {
+		if limit == 0 {
+			return id, true
+		}
+		limit--
+		r := t.record(slot)
+		id = r.id
+		fn(r.id, r.parent)
 	}
 	return id, false
 }
@@ -276,6 +300,25 @@ func (t *Forks) Discard(id ids.ForkID) (owed bool) {
 	owed = t.Owe(id)
 	t.Drop(id)
 	return owed
+}
+
+// Take drops a fork without a note. It gives its top, and tells whether it was marked as
+// owed; ok is false if there is no such fork.
+func (t *Forks) Take(id ids.ForkID) (top ids.NodeID, owed, ok bool) {
+	if t.Len() == 0 {
+		return 0, false, false
+	}
+	at, slot, ok := t.place(id)
+	if !ok {
+		return 0, false, false
+	}
+	r := t.record(slot)
+	if r.note != 0 { // the arguments of Check allocate
+		invariant.Check(false, "fork %d is taken while its owner has more about it", id)
+	}
+	top, owed = r.top, r.owed
+	t.dropAt(at, slot)
+	return top, owed, true
 }
 
 // Repoint gives the fork another top and another memtable, and marks it as Owe does.

@@ -67,8 +67,24 @@ func TestForksAreTheSameAsAMapOfThem(t *testing.T) {
 					plain[id] = f
 				case k < 8:
 					gone := anyFork(random, set)
-					require.True(t, set.Drop(gone))
+					if random.IntN(2) == 0 {
+						require.True(t, set.Drop(gone))
+					} else {
+						set.SetNote(gone, 0)
+						mark := random.IntN(2) == 0
+						if mark {
+							set.Owe(gone)
+						} else {
+							set.Settle(gone)
+						}
+						top, owed, ok := set.Take(gone)
+						require.True(t, ok)
+						require.Equal(t, mark, owed)
+						require.Equal(t, plain[gone].Top, top)
+					}
 					require.False(t, set.Drop(gone))
+					_, _, ok := set.Take(gone)
+					require.False(t, ok)
 					delete(plain, gone)
 				case k < 9:
 					f := plain[anyFork(random, set)]
@@ -108,7 +124,7 @@ func TestForksAreListedInPortions(t *testing.T) {
 	set, plain := &Forks{}, plainForks{}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 2000 {
-		f := Fork{ID: ids.ForkID(2*i + 1), Name: fmt.Sprintf("%c-%04d", 'a'+rune(i%3), random.IntN(1e4)*2000+i)}
+		f := Fork{ID: ids.ForkID(2*i + 1), Parent: ids.ForkID(i), Name: fmt.Sprintf("%c-%04d", 'a'+rune(i%3), random.IntN(1e4)*2000+i)}
 		set.Put(f)
 		plain[f.ID] = f
 	}
@@ -128,6 +144,15 @@ func TestForksAreListedInPortions(t *testing.T) {
 		after, more = set.Tops(after, 9, func(ids.NodeID) { tops++ })
 	}
 	require.Equal(t, 2000, tops)
+
+	byID = byID[:0]
+	for after, more := ids.ForkID(0), true; more; {
+		after, more = set.Parents(after, 9, func(id, parent ids.ForkID) {
+			require.Equal(t, plain[id].Parent, parent)
+			byID = append(byID, plain[id])
+		})
+	}
+	require.Equal(t, plain.byID(), byID)
 
 	for _, prefix := range []string{"", "a-", "b-", "b-1", "c", "d", "b-12345678901234567890"} {
 		want := slices.DeleteFunc(plain.byName(), func(f Fork) bool { return !strings.HasPrefix(f.Name, prefix) })

@@ -2,7 +2,8 @@
 // true: each run builds the tine binary, starts `tine serve` as a process of its own,
 // lets clients work on a tree of forks through the wire, kills the process, starts it
 // again on what it left, and demands that there is one order of all calls that
-// explains all answers. It is no test of the wire format or of permissions.
+// explains all answers. Others send it what no client of ours sends, and demand that it
+// crashes not, takes no more memory than it may, and lets nobody beyond their scope.
 //
 // The order is looked for by porcupine (Athalye, github.com/anishathalye/porcupine) in
 // the model of all forks and snapshots *together*: key by key it could not see a fork
@@ -22,5 +23,5 @@
 // In the end the node is stopped gently, and the deep check reads its directory.
 //
 // Read the files in this order: kill.go, stretch.go, caller.go, draw.go, calls.go,
-// state.go, judge.go, value.go, process.go.
+// state.go, judge.go, value.go, process.go; then hostile.go and attacks.go.
 package node

@@ -23,6 +23,9 @@ const (
 	killsPerCheck = 8
 )
 
+// Trials are the ways to maltreat a node.
+func Trials() []fuzz.Trial { return []fuzz.Trial{Kill(), Hostile()} }
+
 // Kill kills nodes under their clients.
 func Kill() fuzz.Trial {
 	return fuzz.Trial{

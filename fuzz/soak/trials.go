@@ -6,6 +6,7 @@ import (
 	"github.com/tinedb/tine/fuzz/damage"
 	"github.com/tinedb/tine/fuzz/golden"
 	"github.com/tinedb/tine/fuzz/limits"
+	"github.com/tinedb/tine/fuzz/node"
 	"github.com/tinedb/tine/fuzz/repair"
 	"github.com/tinedb/tine/fuzz/schedule"
 )
@@ -19,6 +20,7 @@ func trials() []fuzz.Trial {
 	all = append(all, churn.Trials()...)
 	all = append(all, golden.Trials()...)
 	all = append(all, limits.Trials()...)
+	all = append(all, node.Trials()...)
 	all = append(all, repair.Trials()...)
 	return all
 }

@@ -236,6 +236,7 @@ func (s *Store) tendMemory() error {
 	}
 	s.tidied("reclaiming space", errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest()))
 	s.back.announce() // to those who wait for the log to be trimmed
+	s.makeSieves()
 	return errors.Join(err, flushErr)
 }
 

@@ -74,9 +74,17 @@ func benchDeep(b *testing.B, i int) *Fork {
 	}
 	require.Equal(b, benchRows, n)
 	require.NoError(b, it.Close())
-	info, err := f.Info()
+	v, err := f.acquire()
 	require.NoError(b, err)
-	b.Logf("%s: %d nodes on the path", benchDepths[i].name, info.Depth)
+	for fl := range v.flat.under() { // as lookups in a store with background work would
+		s.mu.Lock()
+		w := s.viewOfFlatLocked(fl)
+		s.mu.Unlock()
+		require.NoError(b, s.makeSieve(w))
+		w.release()
+	}
+	b.Logf("%s: %d layers, %d bytes of sieves", benchDepths[i].name, len(v.layers()), s.mu.sieveBytes)
+	v.release()
 	benchForks[at] = f
 	return f
 }

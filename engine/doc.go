@@ -28,7 +28,7 @@
 //
 // The life of one read: the fork's cached view, memtable first, then the layers of
 // its own nodes, then the flats it shares with other forks, from newest to oldest;
-// the first occurrence of the key decides (view.go, flat.go, read.go, iter.go).
+// the first occurrence of the key decides (view.go, flat.go, sieve.go, read.go, iter.go).
 //
 // Lock order: Store.backups, Store.jobs, Store.reserveMu, Store.mu, then viewer.mu; background.mu,
 // and the locks inside log, manifest, caches and memtables, are leaves. Nothing

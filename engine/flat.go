@@ -3,6 +3,7 @@ package engine
 import (
 	"iter"
 	"slices"
+	"sync/atomic"
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
@@ -13,7 +14,7 @@ import (
 // layers down to the next such node, which has a flat of its own, and what is dead
 // in all tables from here down. The views of all forks above share it, so that a
 // fork's own view holds only what is private to the fork, and is made in O(its
-// private nodes). It is immutable but for its count and for what is known of its age:
+// private nodes). It is immutable but for its count, its sieve, and what is known of its age:
 // a swap at one of its nodes, or further below, makes it stale, and later views make
 // another; swaps elsewhere do not concern it.
 //
@@ -27,6 +28,9 @@ type flat struct {
 	swaps  uint64 // the tree's count of swaps when it was last found to be as the tree is
 	stale  bool   // it was found not to be
 	refs   int    // views, and flats above
+
+	sieve atomic.Pointer[sieve] // nil until enough lookups have come by
+	asked atomic.Int64          // about how many that is
 }
 
 // layer is one node of a path: a frozen memtable or a run.
@@ -152,6 +156,7 @@ func (s *Store) releaseFlatLocked(f *flat) {
 			return
 		}
 		s.unpinLayersLocked(f.layers)
+		s.dropSieveLocked(f)
 		if s.mu.flats[f.node] == f {
 			delete(s.mu.flats, f.node)
 		}

@@ -27,7 +27,8 @@ type Options struct {
 	CacheBytes int64
 	// TableCacheBytes is the memory for the indexes and filters of tables, about
 	// 1.5 bytes a row, shared by all forks. A table that falls out of it is opened
-	// again when it is read, so it should hold those in use. Default 128 MiB.
+	// again when it is read, so it should hold those in use. Filters that stand for
+	// several small runs may take an eighth of it beside. Default 128 MiB.
 	TableCacheBytes int64
 	// MaxOpenFiles bounds the table files held open. Default 256, or half of the
 	// descriptors that the process may have if that is less.

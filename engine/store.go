@@ -52,6 +52,8 @@ type Store struct {
 		views       map[*view]struct{}       // all that pin something
 		scratch     []byte                   // see scratchLocked
 		flats       map[*forktree.Node]*flat // the latest of each node, while in use
+		sievesAsked []*flat                  // that are to get a sieve
+		sieveBytes  int64                    // that all sieves take
 		claims      map[*forktree.Claim]struct{}
 		letBe       map[ids.NodeID]error          // nodes that jobs keep away from, see shielded
 		unclaimed   *sync.Cond                    // on mu; broadcast when claims are given back

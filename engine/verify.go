@@ -59,10 +59,17 @@ func (s *Store) verifyViewsLocked() (pins map[*forktree.Run]int, err error) {
 			pin(f.layers)
 		}
 	}
+	var sieveBytes int64
 	for f, n := range refs {
 		if f.refs != n {
 			return nil, fmt.Errorf("the flat at node %d counts %d references, there are %d", f.node.ID, f.refs, n)
 		}
+		if sv := f.sieve.Load(); sv != nil {
+			sieveBytes += sv.keys.Bytes()
+		}
+	}
+	if sieveBytes != s.mu.sieveBytes {
+		return nil, fmt.Errorf("sieves count %d bytes, they take %d", s.mu.sieveBytes, sieveBytes)
 	}
 	for n, f := range s.mu.flats {
 		if refs[f] == 0 || f.node != n {

@@ -174,7 +174,7 @@ func (v *view) get(dst, key []byte, at ids.LSN) (out []byte, found bool, err err
 		if below == nil {
 			return dst, false, nil
 		}
-		layers, below = below.layers, below.below
+		layers, below = v.into(below, key, hash)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/keyfilter"
 )
 
 // MaxLSN as the time of a read means "the newest version, whatever its LSN".
@@ -60,8 +61,8 @@ type Memtable struct {
 	// none. Once set it stays the same.
 	ranges atomic.Pointer[Memtable]
 
-	few    atomic.Uint64          // a filter of the keys while they are in flat
-	filter atomic.Pointer[filter] // of those in tree; nil without one
+	few    atomic.Uint64                    // a filter of the keys while they are in flat
+	filter atomic.Pointer[keyfilter.Filter] // of those in tree; nil without one
 
 	// The writer's.
 	arena arena
@@ -243,7 +244,7 @@ func (m *Memtable) publish() {
 func (m *Memtable) countBytes() {
 	n := memtableBytes + m.arena.bytes + int64(cap(m.flat))*refBytes
 	if m.tree != nil {
-		n += m.tree.bytes + m.filter.Load().bytes
+		n += m.tree.bytes + m.filter.Load().Bytes()
 	}
 	if r := m.ranges.Load(); r != nil {
 		n += r.Bytes()

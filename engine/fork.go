@@ -90,6 +90,7 @@ func (s *Store) freezeLocked(f *forktree.Fork, lsn ids.LSN) wal.Freeze {
 	}
 	fz := wal.Freeze{Fork: f.ID, Node: f.MemtableID, Older: nodeID(f.Top), NewMemtable: ids.NodeID(s.newID())}
 	s.mu.activeBytes -= f.Mem.Bytes()
+	s.mu.activeMems--
 	s.mu.tree.Freeze(f, lsn, fz.NewMemtable)
 	s.forgetForkViewLocked(f)
 	return fz
@@ -270,5 +271,6 @@ func (s *Store) dropLocked(id ids.ForkID) {
 func (s *Store) discardMemtableLocked(f *forktree.Fork) {
 	if f.Mem != nil {
 		s.mu.activeBytes -= f.Mem.Bytes()
+		s.mu.activeMems--
 	}
 }

@@ -276,6 +276,7 @@ func (s *Store) countRecoveredLocked() {
 	for _, f := range s.mu.tree.ActiveForks() {
 		if f.Mem != nil {
 			s.mu.activeBytes += f.Mem.Bytes()
+			s.mu.activeMems++
 		}
 	}
 	s.countMemoryLocked()

@@ -47,6 +47,7 @@ type Store struct {
 		newest      ids.LSN // of the newest record there is
 		trimmed     ids.LSN // the log may lack records below
 		activeBytes int64   // memory of the forks' own memtables
+		activeMems  int     // how many forks have one
 		zombies     []zombie
 		viewed      map[*viewer]struct{}     // those with a cached view
 		views       map[*view]struct{}       // all that pin something
@@ -384,6 +385,7 @@ func (s *Store) memtableLocked(f *forktree.Fork, lsn ids.LSN) *memtable.Memtable
 	m := memtable.New()
 	f.Mem, f.Low = m, lsn
 	s.mu.activeBytes += m.Bytes()
+	s.mu.activeMems++
 	s.forgetForkViewLocked(f)
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
 )
 
@@ -14,14 +15,17 @@ import (
 //   - Above the memory budget each commit pauses, the longer the more memory is in use
 //     and the larger the forks' part of it, up to the time that a flush takes for as
 //     many bytes.
-//   - At twice the budget writers of forks that hold much of it wait.
-//   - At three times the budget all wait: many forks that hold little each use it up too.
+//   - At twice the budget writers of forks that hold much of it wait: a certain part of the
+//     budget, or no less than is usual. Where many forks hold little each it is they who
+//     use the memory up, also those that are new and write their first row.
+//   - At three times the budget all wait.
 const (
 	fullBudgets   = 2
 	brimmingAbove = 3
 
 	// quietPart is the part of the budget, one in so many, that a fork may hold and
-	// still be none of those who cause it.
+	// still be none of those who cause it, unless the half of what a memtable or node in
+	// memory has on the average is less.
 	quietPart = 32
 
 	// Shorter pauses are taken by chance, so that they cost what they should on the
@@ -41,39 +45,54 @@ func (s *Store) throttle(parts []batchPart) error {
 	if s.opts.Manual || used <= budget {
 		return nil
 	}
-	debt := s.debt(parts)
+	d := s.debt(parts)
 	switch {
-	case used >= s.roomFor(debt):
+	case used >= s.roomFor(d):
 		return s.waitForRoom(parts)
-	case debt >= budget/quietPart:
+	case d.held >= budget/quietPart:
 		size := 0
 		for _, p := range parts {
 			size += len(p.ops)
 		}
 		defer s.clock.memoryWaits.since(time.Now())
-		pause(pauseFor(int64(size), used, budget, debt, s.flushRate.Load()))
+		pause(pauseFor(int64(size), used, budget, d.held, s.flushRate.Load()))
 	}
 	return nil
 }
 
+// debt is what the forks of a batch hold in memory, and how that compares.
+type debt struct {
+	held  int64 // now
+	after int64 // with the batch
+	usual int64 // what a memtable or a node in memory has on the average
+}
+
 // roomFor is the memory in use at which writers of forks with that debt wait.
-func (s *Store) roomFor(debt int64) int64 {
+func (s *Store) roomFor(d debt) int64 {
 	budgets := int64(fullBudgets)
-	if debt < s.opts.MemtableBytes/quietPart {
+	if d.held < s.opts.MemtableBytes/quietPart && d.after <= d.usual/2 {
 		budgets = brimmingAbove
 	}
 	return budgets * s.opts.MemtableBytes
 }
 
-// debt is what the forks of a batch hold in memory.
-func (s *Store) debt(parts []batchPart) (n int64) {
+func (s *Store) debt(parts []batchPart) (d debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range parts {
-		n += s.debtLocked(p.fork)
+		d.held += s.debtLocked(p.fork)
+		d.after += int64(len(p.ops))
+		if x := s.mu.tree.ActiveFork(p.fork.id); x == nil || x.Mem == nil {
+			d.after += emptyMemtable
+		}
 	}
-	return n
+	d.after += d.held
+	d.usual = s.memoryBytes.Load() / int64(max(1, s.mu.activeMems+s.mu.tree.MemoryNodes()))
+	return d
 }
+
+// emptyMemtable is the memory of a memtable without a row: that of a small one is not much more.
+var emptyMemtable = memtable.New().Bytes()
 
 // debtLocked is what a fork has written and is not in tables: its memtable, and the
 // nodes at the top of its path that were its memtables.
@@ -123,26 +142,26 @@ func (s *Store) waitForRoom(parts []batchPart) error {
 	s.counter.stalls.Add(1)
 	defer s.clock.memoryWaits.since(time.Now())
 	for first := true; ; first = false {
-		debt := s.debt(parts)
-		if s.memoryBytes.Load() < s.roomFor(debt) {
+		d := s.debt(parts)
+		if s.memoryBytes.Load() < s.roomFor(d) {
 			return nil
 		}
-		if err := s.waitForFlush(debt, first); err != nil {
+		if err := s.waitForFlush(d, first); err != nil {
 			return err
 		}
 	}
 }
 
 // waitForFlush waits until the memory worker has something to tell, if there is no
-// room. debt may be a little out of date: while there is no room the worker takes one
+// room. d may be a little out of date: while there is no room the worker takes one
 // turn after the other, and tells of each. Who waits calls for the first turn, which
 // ends a rest of the worker; later ones are asked for once by all who wait, so that
 // they do not wake each other without end.
-func (s *Store) waitForFlush(debt int64, first bool) error {
+func (s *Store) waitForFlush(d debt, first bool) error {
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.memoryBytes.Load() < s.roomFor(debt) {
+	if s.memoryBytes.Load() < s.roomFor(d) {
 		return nil
 	}
 	switch {

@@ -120,19 +120,57 @@ func TestForkingDoesNotMakeAFloodQuiet(t *testing.T) {
 	require.Zero(t, h.s.debtLocked(child), "it has written nothing")
 }
 
-// Forks that hold little each use up the memory together: in the end all wait.
+// Forks that hold little each use up the memory together: each new one that does as they
+// do waits at twice the budget, one that writes a row or two at three times.
 func TestManyQuietForksWaitTogether(t *testing.T) {
-	h := newHeld(t)
-	for i := 0; h.s.Stats().MemtableBytes < 3*heldBudget; i++ {
-		f := h.fork(fmt.Sprint("f", i))
-		b := h.s.NewBatch()
-		b.Set(f, []byte("k"), bytes.Repeat([]byte("v"), heldBudget/64))
-		require.NoError(t, b.Commit(NoSync))
+	for _, valueBytes := range []int{heldBudget / 64, 100, 0} {
+		t.Run(fmt.Sprint(valueBytes), func(t *testing.T) {
+			h := newHeld(t)
+			var ended []chan error
+			made := 0
+			next := func(valueBytes int) {
+				f := h.fork(fmt.Sprint("f", made))
+				made++
+				done := make(chan error, 1)
+				go func() { done <- f.Set([]byte("k"), bytes.Repeat([]byte("v"), valueBytes), NoSync) }()
+				stalls := h.s.Stats().WriteStalls
+				require.Eventually(t, func() bool { return len(done) > 0 || h.s.Stats().WriteStalls > stalls }, 20*time.Second, 10*time.Microsecond)
+				ended = append(ended, done)
+			}
+			for h.s.Stats().WriteStalls == 0 {
+				next(valueBytes)
+			}
+			used := h.s.Stats().MemtableBytes
+			require.GreaterOrEqual(t, used, int64(2*heldBudget))
+			require.Less(t, used, int64(2*heldBudget+heldBudget/16), "the first that finds so much in use waits")
+			if valueBytes == heldBudget/64 {
+				stalls := h.s.Stats().WriteStalls
+				for range 10 {
+					next(1)
+				}
+				require.Equal(t, stalls, h.s.Stats().WriteStalls, "these hold less than is usual")
+			}
+			h.release()
+			for _, done := range ended {
+				require.NoError(t, <-done)
+			}
+			require.NoError(t, h.s.Settle())
+			require.NoError(t, h.s.Verify())
+		})
 	}
+}
+
+// Forks that are quiet wait too, before any amount of memory is used up.
+func TestAllWaitAtThreeTimesTheBudget(t *testing.T) {
+	h := newHeld(t)
+	loud := h.fork("loud")
+	b := h.s.NewBatch()
+	b.Set(loud, []byte("k"), make([]byte, 3*heldBudget))
+	require.NoError(t, b.Commit(NoSync))
+	quiet := h.fork("quiet")
 	require.Zero(t, h.s.Stats().WriteStalls)
-	last := h.fork("last")
 	ended := make(chan error, 1)
-	go func() { ended <- last.Set([]byte("k"), []byte("v"), NoSync) }()
+	go func() { ended <- quiet.Set([]byte("k"), []byte("v"), NoSync) }()
 	require.Eventually(t, func() bool { return h.s.Stats().WriteStalls > 0 }, 20*time.Second, time.Millisecond)
 	h.release()
 	require.NoError(t, <-ended)

@@ -84,10 +84,15 @@ func (s *Store) verifyViewsLocked() (pins map[*forktree.Run]int, err error) {
 // verified its own part.
 func (s *Store) verifyMemoryLocked() error {
 	var active int64
+	mems := 0
 	for _, f := range s.mu.tree.ActiveForks() {
 		if f.Mem != nil {
 			active += f.Mem.Bytes()
+			mems++
 		}
+	}
+	if mems != s.mu.activeMems {
+		return fmt.Errorf("memory: counts %d memtables of forks, there are %d", s.mu.activeMems, mems)
 	}
 	if active != s.mu.activeBytes {
 		return fmt.Errorf("memory: counts %d bytes in memtables of forks, there are %d", s.mu.activeBytes, active)

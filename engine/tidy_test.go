@@ -202,7 +202,7 @@ func TestAStoreTidiesUpAtRest(t *testing.T) {
 			s, err := Open("/db", &Options{FS: crashfs.New(), TableBytes: 4 << 10, BlockBytes: 1 << 10})
 			require.NoError(t, err)
 			s.back.mu.Lock()
-			s.back.resting.after = time.Hour
+			s.back.resting.after = c.after
 			s.back.mu.Unlock()
 			f, err := s.Fork(MainFork)
 			require.NoError(t, err)
@@ -212,13 +212,10 @@ func TestAStoreTidiesUpAtRest(t *testing.T) {
 				}
 				require.NoError(t, s.Flush())
 			}
-			require.Eventually(t, s.isUntidy, 20*time.Second, time.Millisecond)
-			require.Zero(t, s.Stats().Merges, "it is not at rest yet")
-			s.back.mu.Lock()
-			s.back.resting.after = c.after
-			s.back.mu.Unlock()
-			if !c.ask {
-				s.wake()
+			if c.ask {
+				require.Eventually(t, s.isUntidy, 20*time.Second, time.Millisecond)
+				require.Zero(t, s.Stats().Merges, "it is not at rest yet")
+			} else {
 				require.Eventually(t, func() bool { return s.Stats().Merges > 0 }, 20*time.Second, time.Millisecond)
 			}
 			require.NoError(t, s.Settle())

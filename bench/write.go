@@ -75,6 +75,11 @@ func measureLoad(p peer, r *result, rows int, key func([]byte, int) []byte) erro
 		return err
 	}
 	used.note(r, rows)
+	tables, err := tableFiles(r.dir)
+	if err != nil {
+		return err
+	}
+	r.cost("on-disk", "bytes/row", float64(tables.bytes)/float64(rows))
 	r.latency("commit-of-1000", &took)
 	return r.answer(p, "the loaded rows", false, rows)
 }

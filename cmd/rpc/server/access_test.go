@@ -208,6 +208,18 @@ func TestEachMethodNeedsEachOfItsPermissions(t *testing.T) {
 	}
 }
 
+// careless is an Authorizer that knows nobody and says nothing of it.
+type careless struct{}
+
+func (careless) Identify(context.Context, metadata.MD) (server.Principal, error) { return nil, nil }
+
+func TestNobodyIsNotSomebody(t *testing.T) {
+	n := startNode(t, server.Options{Auth: careless{}})
+	require.ErrorIs(t, failed(n.About(t.Context(), &tinepb.AboutRequest{})), wire.ErrUnauthenticated)
+	_, err := server.New(n.store, server.Options{})
+	require.Error(t, err, "who may call has to be said")
+}
+
 func TestAForeignForkCannotBeToldFromNone(t *testing.T) {
 	who := make(users)
 	n := startNode(t, server.Options{Auth: who})

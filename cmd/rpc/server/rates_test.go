@@ -42,6 +42,12 @@ func TestBytesAreOwedUntilTheyHaveComeBack(t *testing.T) {
 	require.InDelta(t, 4, after.Seconds(), 0.1)
 	now = now.Add(after)
 	require.NoError(t, x.begin("a", r))
+	now = now.Add(time.Hour)
+	require.NoError(t, x.begin("a", r))
+	x.spend("a", r, 5000)
+	require.Error(t, x.begin("a", r), "no more than one second's worth is saved up")
+	now = now.Add(time.Minute)
+	require.NoError(t, x.begin("a", r))
 	now = now.Add(-time.Hour) // a clock that goes back gives nothing and takes nothing
 	require.NoError(t, x.begin("a", r))
 }

@@ -24,7 +24,7 @@ type simTree struct {
 	rewritten uint64 // rows copied by plans
 	marks     uint64 // rows put to death by mark
 	plans     int
-	limit     int // of plans: more would mean that it never ends
+	limit     int  // of plans: more would mean that it never ends
 	readAll   bool // merges take no tables over
 	log       func(name string, path []Item, plan Plan)
 }

@@ -345,7 +345,7 @@ func (f *fortress) mutatedFrames() error {
 		return err
 	}
 	return f.crowd(2_400, func(_ context.Context, r *rand.Rand, _ *grpc.ClientConn, _ int) error {
-		wrong := recorded
+		var wrong []byte
 		if r.IntN(10) > 0 {
 			// The preface is left alone mostly: without it the node looks at nothing.
 			const preface = 24

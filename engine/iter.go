@@ -36,7 +36,7 @@ func (r *viewer) NewIter(rng Range) (*Iterator, error) {
 	r.s.opts.Schedule.Reach(schedule.IteratorOpening)
 	at := ids.LSN(r.s.visible.Load())
 	r.s.counter.iterators.Add(1)
-	st := r.s.takeStack()
+	st := takeStack()
 	it := &Iterator{s: r.s, v: v, stack: st, rows: st.live(r, v, at, rng)}
 	it.rows.Into(&it.row)
 	return it, nil
@@ -118,7 +118,7 @@ func (it *Iterator) Close() error {
 	}
 	it.done = true
 	it.fail(it.rows.Close())
-	it.s.giveStack(it.stack)
+	giveStack(it.stack)
 	it.stack, it.rows, it.row = nil, nil, iterator.Row{}
 	it.s.counter.iterators.Add(-1)
 	it.s.opts.Schedule.Reach(schedule.IteratorClosing)

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 	"weak"
@@ -85,6 +86,38 @@ func TestAClosedStoreIsKeptByNoTimer(t *testing.T) {
 	for begun := time.Now(); closed.Value() != nil; runtime.GC() {
 		require.Less(t, time.Since(begun), 20*time.Second, "the store is still in memory")
 	}
+}
+
+// Where a closed store outlives a collection, the next one comes when twice as much has
+// gathered, and finds all of that alive too: memory grows without end.
+func TestClosedStoresDoNotOutliveACollection(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	closed := func() weak.Pointer[Store] {
+		s, err := Open("/db", &Options{FS: crashfs.New()})
+		require.NoError(t, err)
+		f, err := s.Fork(MainFork)
+		require.NoError(t, err)
+		require.NoError(t, f.Set([]byte("key"), []byte("value")))
+		it, err := f.NewIter(Range{})
+		require.NoError(t, err)
+		require.True(t, it.First())
+		require.NoError(t, it.Close())
+		require.NoError(t, s.Close())
+		return weak.Make(s)
+	}
+	const stores = 50
+	var all []weak.Pointer[Store]
+	for range stores {
+		all = append(all, closed())
+	}
+	runtime.GC()
+	alive := 0
+	for _, s := range all {
+		if s.Value() != nil {
+			alive++
+		}
+	}
+	require.Less(t, alive, stores/5)
 }
 
 func TestASubtreeIsExploredInSlices(t *testing.T) {

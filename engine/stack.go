@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
@@ -33,18 +34,20 @@ type stack struct {
 // use: paths are longer for moments only.
 const maxKeptPieces = 16
 
+// stacks are those that nobody uses, of all stores: an empty one remembers none. A pool
+// that is a part of something keeps all of that alive until two collections after its
+// last use. Where stores are opened and closed faster than that, as in tests, every
+// collection would find the stores since the last one alive, and let twice as many
+// gather until the next.
+var stacks = sync.Pool{New: func() any { return new(stack) }}
+
 // takeStack gives a stack that nobody uses.
-func (s *Store) takeStack() *stack {
-	if st, ok := s.stacks.Get().(*stack); ok {
-		return st
-	}
-	return &stack{}
-}
+func takeStack() *stack { return stacks.Get().(*stack) }
 
 // giveStack takes a stack back whose iterators are closed.
-func (s *Store) giveStack(st *stack) {
+func giveStack(st *stack) {
 	st.empty()
-	s.stacks.Put(st)
+	stacks.Put(st)
 }
 
 // empty lets go of all that was read through the stack.

@@ -28,7 +28,6 @@ type Store struct {
 	lock   io.Closer
 	cache  *sstable.Cache
 	tables *sstable.Tables
-	stacks sync.Pool     // of *stack
 	log    *wal.Log      // nil if read-only
 	man    *manifest.Log // nil if read-only
 

@@ -11,7 +11,7 @@ import (
 func TestNoRequestCrashesANodeOrGetsBeyondItsBounds(t *testing.T) {
 	scale := 1
 	if testing.Short() {
-		scale = 10
+		scale = 20
 	}
 	counts := fuzz.NewCounts()
 	for seed := range uint64(fuzz.Soak()) {

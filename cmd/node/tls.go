@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"time"
@@ -16,14 +17,18 @@ type certificates struct {
 	cert, key, clientCA string // files
 	now                 atomic.Pointer[tls.Config]
 	expires             atomic.Int64 // of the node's certificate, Unix seconds
-	stamps              atomic.Pointer[[3]stamp]
 	failures            atomic.Uint64
+
+	// Of the one goroutine that loads:
+	stamps  *[3]stamp // of what is in force; nil once a load has failed, so that each look tries again
+	failure string    // of the last load, as it was told; "" if it succeeded
 }
 
-// stamp tells whether a file has changed.
+// stamp tells whether a file has changed, or its mode.
 type stamp struct {
 	modified time.Time
 	size     int64
+	mode     fs.FileMode
 }
 
 // loadCertificates gives nil if the node serves plaintext.
@@ -37,16 +42,32 @@ func loadCertificates(c *Config) (*certificates, error) {
 
 // reload reads the files again. If that fails, what was loaded before stays in force.
 func (s *certificates) reload() error {
-	stamps := s.stampsNow()
-	s.stamps.Store(&stamps)
-	if err := s.load(); err != nil {
+	err := s.load()
+	s.told(err)
+	return err
+}
+
+// told counts a load that failed, and keeps what was wrong.
+func (s *certificates) told(err error) {
+	s.failure = ""
+	if err != nil {
+		s.failure = err.Error()
 		s.failures.Add(1)
-		return fmt.Errorf("certificates: %w", err)
 	}
-	return nil
 }
 
 func (s *certificates) load() error {
+	s.stamps = nil
+	now := s.stampsNow() // before: what changes meanwhile is read again
+	if err := s.replace(); err != nil {
+		return fmt.Errorf("certificates: %w", err)
+	}
+	s.stamps = &now
+	return nil
+}
+
+// replace puts what the files hold into force.
+func (s *certificates) replace() error {
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", s.cert, s.key, err)
@@ -72,19 +93,26 @@ func (s *certificates) load() error {
 	return nil
 }
 
-// reloadIfChanged reads the files again if one has changed since they were last read,
-// and tells whether it did.
-func (s *certificates) reloadIfChanged() (bool, error) {
-	if s.stampsNow() == *s.stamps.Load() {
+// reloadIfChanged reads the files again if one has changed since they were loaded, or
+// they could not be loaded then: what was wrong may be mended without a trace on the
+// files themselves. It tells whether there is news: a load, or another failure than the
+// last.
+func (s *certificates) reloadIfChanged() (news bool, err error) {
+	if s.stamps != nil && s.stampsNow() == *s.stamps {
 		return false, nil
 	}
-	return true, s.reload()
+	err = s.load()
+	if err != nil && err.Error() == s.failure {
+		return false, nil
+	}
+	s.told(err)
+	return true, err
 }
 
 func (s *certificates) stampsNow() (now [3]stamp) {
 	for i, name := range []string{s.cert, s.key, s.clientCA} {
 		if info, err := os.Stat(name); err == nil {
-			now[i] = stamp{info.ModTime(), info.Size()}
+			now[i] = stamp{info.ModTime(), info.Size(), info.Mode()}
 		}
 	}
 	return now

@@ -35,7 +35,8 @@ type Tokens struct {
 	table atomic.Pointer[table]
 
 	mu       sync.Mutex // one load at a time
-	read     identity   // of the file when it was last read, whether or not it could be loaded
+	read     identity   // of the file that is in force; none once a load has failed, so that each look tries again
+	failure  string     // of the last load, as it was told; "" if it succeeded
 	failures atomic.Uint64
 	loads    atomic.Uint64
 }
@@ -47,13 +48,13 @@ type table struct {
 	loaded        time.Time
 }
 
-// identity is what tells that a file has been replaced or changed.
+// identity is what tells that a file has been replaced or changed, or its mode.
 type identity struct {
 	info fs.FileInfo
 }
 
 func (i identity) same(other fs.FileInfo) bool {
-	return i.info != nil && os.SameFile(i.info, other) && i.info.Size() == other.Size() && i.info.ModTime().Equal(other.ModTime())
+	return i.info != nil && os.SameFile(i.info, other) && i.info.Size() == other.Size() && i.info.Mode() == other.Mode() && i.info.ModTime().Equal(other.ModTime())
 }
 
 // Load reads a file. What is wrong with it is an error that names its line.
@@ -69,11 +70,15 @@ func Load(path string) (*Tokens, error) {
 func (t *Tokens) Reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.reload()
+	err := t.load()
+	t.told(err)
+	return err
 }
 
 // ReloadIfChanged reads the file again if it has been replaced or changed since it was
-// last read, and tells whether it was.
+// loaded, or could not be loaded then: what was wrong may be mended without a trace on
+// the file itself. It tells whether there is news: a load, or another failure than the
+// last.
 func (t *Tokens) ReloadIfChanged() (changed bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -81,53 +86,65 @@ func (t *Tokens) ReloadIfChanged() (changed bool, err error) {
 	if err == nil && t.read.same(info) {
 		return false, nil
 	}
-	if err != nil && t.read.info == nil {
-		return false, nil // it was gone already, and that was reported
+	err = t.load()
+	if err != nil && err.Error() == t.failure {
+		return false, nil
 	}
-	return true, t.reload()
+	t.told(err)
+	return true, err
 }
 
-func (t *Tokens) reload() error {
-	err := t.load()
+// told counts a load, and keeps what was wrong with it.
+func (t *Tokens) told(err error) {
 	if err != nil {
+		t.failure = err.Error()
 		t.failures.Add(1)
-		return fmt.Errorf("tokens file %s: %w", t.path, err)
+		return
 	}
+	t.failure = ""
 	t.loads.Add(1)
-	return nil
 }
 
 func (t *Tokens) load() error {
+	t.read = identity{}
+	info, err := t.replace()
+	if err != nil {
+		return fmt.Errorf("tokens file %s: %w", t.path, err)
+	}
+	t.read = identity{info}
+	return nil
+}
+
+// replace puts what the file holds into force, and says which file that was.
+func (t *Tokens) replace() (fs.FileInfo, error) {
 	f, err := os.Open(t.path)
 	if err != nil {
-		t.read = identity{}
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t.read = identity{info}
 	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
+		return nil, errors.New("not a regular file")
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others than its owner may write to it (mode %v): chmod go-w", info.Mode().Perm())
+		return nil, fmt.Errorf("others than its owner may write to it (mode %v): chmod go-w", info.Mode().Perm())
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(text) > maxFileBytes {
-		return fmt.Errorf("longer than %d bytes", maxFileBytes)
+		return nil, fmt.Errorf("longer than %d bytes", maxFileBytes)
 	}
 	entries, err := Parse(string(text))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t.table.Store(newTable(entries))
-	return nil
+	return info, nil
 }
 
 func newTable(entries []Entry) *table {

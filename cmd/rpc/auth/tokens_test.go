@@ -150,6 +150,54 @@ func TestAChangedFileIsInForceAndABrokenOneIsNot(t *testing.T) {
 	require.Zero(t, s.Entries)
 }
 
+// What is wrong with a file need not be in it: mended, it has the same bytes and time.
+func TestAFileThatWasRefusedIsInForceOnceItIsMended(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	first, firstLine := issue(t, "ci", "read=main")
+	second, secondLine := issue(t, "ci", "read=main")
+	put(t, path, firstLine)
+	require.NoError(t, os.Chmod(path, 0o600))
+	tokens, err := Load(path)
+	require.NoError(t, err)
+	look := func() (bool, error) { return tokens.ReloadIfChanged() }
+
+	put(t, path, secondLine)
+	require.NoError(t, os.Chmod(path, 0o666))
+	news, err := look()
+	require.True(t, news)
+	require.ErrorContains(t, err, "chmod go-w")
+	for range 3 {
+		news, err = look()
+		require.NoError(t, err)
+		require.False(t, news, "it is reported once")
+	}
+	_, err = tokens.ByToken(first, time.Now())
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o622))
+	news, err = look()
+	require.True(t, news, "another failure is news")
+	require.ErrorContains(t, err, "-rw--w--w-")
+
+	require.NoError(t, os.Chmod(path, 0o600))
+	news, err = look()
+	require.NoError(t, err)
+	require.True(t, news)
+	_, err = tokens.ByToken(second, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, uint64(2), tokens.Status().Failures)
+
+	require.NoError(t, os.Chmod(path, 0o602))
+	_, err = look()
+	require.ErrorContains(t, err, "chmod go-w", "a mode that goes bad is noticed")
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.Mkdir(path, 0o700))
+	_, err = look()
+	require.ErrorContains(t, err, "not a regular file")
+	news, err = look()
+	require.NoError(t, err)
+	require.False(t, news)
+}
+
 func TestAFileThatOthersMayWriteIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tokens")
 	_, line := issue(t, "ci", "read=main")

@@ -16,8 +16,8 @@ const overloadTime = 50 * time.Millisecond
 // admit decides whether a call may go on to send its message. It never waits.
 func (c *call) admit(method string) error {
 	s := c.s
-	if s.inFlight.Add(1) > int64(s.limits.MaxInFlight) {
-		s.inFlight.Add(-1)
+	if count := &s.inFlight[c.lane()]; count.Add(1) > int64(s.limits.MaxInFlight) {
+		count.Add(-1)
 		return wire.Overloadf(overloadTime, "%d calls are under way", s.limits.MaxInFlight)
 	}
 	c.admitted = true

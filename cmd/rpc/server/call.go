@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/tinedb/tine/cmd/rpc/tinepb"
 	"github.com/tinedb/tine/cmd/rpc/wire"
 )
 
@@ -61,11 +60,9 @@ func (c *call) end(err *error) {
 		}
 	}
 	c.spend()
-	if c.charged != 0 {
-		c.s.bytes.give(c.charged)
-	}
+	c.refund(c.charged)
 	if c.admitted {
-		c.s.inFlight.Add(-1)
+		c.s.inFlight[c.lane()].Add(-1)
 	}
 	answer := wire.ToStatus(*err)
 	event := Event{
@@ -142,19 +139,10 @@ func (c *call) charge(n int64) error {
 	return nil
 }
 
-// desc is the service with each method behind begin and end. They see a call before
-// its message has arrived, which interceptors of the library do not.
-func (s *Server) desc() *grpc.ServiceDesc {
-	d := tinepb.Tine_ServiceDesc
-	d.Methods = append([]grpc.MethodDesc(nil), d.Methods...)
-	for i, m := range d.Methods {
-		d.Methods[i].Handler = s.unary(service+m.MethodName, m.Handler)
-	}
-	d.Streams = append([]grpc.StreamDesc(nil), d.Streams...)
-	for i, m := range d.Streams {
-		d.Streams[i].Handler = s.stream(service+m.StreamName, m.Handler)
-	}
-	return &d
+// refund gives back some of what was charged, before the call ends.
+func (c *call) refund(n int64) {
+	c.charged -= n
+	c.s.bytes.give(n)
 }
 
 func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
@@ -167,8 +155,12 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 		m, err := handler(srv, context.WithValue(ctx, callKey{}, c), func(into any) error {
 			return c.receive(from, into.(proto.Message))
 		}, nil)
-		// Whatever the answer is, an error too, may come of writes that are under way.
-		s.outliveKill()
+		if c.lane() != laneCalls {
+			err = foreign(err)
+		} else {
+			// Whatever the answer is, an error too, may come of writes that are under way.
+			s.outliveKill()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -181,32 +173,9 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 // writing can promise that no more, and answers all the same.
 func (s *Server) outliveKill() { _ = s.store.WaitLogged() }
 
-// otherUnary and otherStream let calls of health and reflection pass.
-func (s *Server) otherUnary(ctx context.Context, m any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
-	c := s.begin(ctx, info.FullMethod)
-	defer c.end(&err)
-	if err := c.admit(info.FullMethod); err != nil {
-		return nil, err
-	}
-	answer, err = handler(ctx, m)
-	return answer, foreign(err)
-}
-
-func (s *Server) otherStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	if _, ours := srv.(*Server); ours {
-		return handler(srv, stream) // has its begin and end
-	}
-	c := s.begin(stream.Context(), info.FullMethod)
-	defer c.end(&err)
-	if err := c.admit(info.FullMethod); err != nil {
-		return err
-	}
-	return foreign(s.untilStopped(c, func() error { return handler(srv, stream) }))
-}
-
 // foreign is an error of another service: a status, which is to stay as it is.
 func foreign(err error) error {
-	if _, ok := status.FromError(err); ok {
+	if _, ok := status.FromError(err); ok { // nil is one
 		return err
 	}
 	return wire.ToStatus(err).Err()

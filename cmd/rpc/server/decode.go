@@ -17,9 +17,8 @@ import (
 // partBytes is what an operation, key or name takes in memory beside its bytes, about.
 const partBytes = 160
 
-// codec hands messages of the service through as bytes, so that they are decoded and
-// encoded where it is known whose they are; others, of health and reflection, it
-// decodes as always.
+// codec hands messages through as bytes, so that they are decoded and encoded where it
+// is known whose they are.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
@@ -58,6 +57,9 @@ func (c *call) receive(from func(any) error, into proto.Message) error {
 	data := buffer.ReadOnlyData()
 	c.start = time.Now()
 	c.in += int64(len(data))
+	if c.lane() != laneCalls && len(data) > asideBytes {
+		return fmt.Errorf("%w: a message of %d bytes to %s; it takes %d", wire.ErrNodeLimit, len(data), c.name(), asideBytes)
+	}
 	parts, err := countParts(data, into)
 	if err != nil {
 		return fmt.Errorf("%w: %v", wire.ErrBadRequest, err)
@@ -77,7 +79,7 @@ func (c *call) receive(from func(any) error, into proto.Message) error {
 // arrive waits for the message. Only so many calls may have a part of theirs here, and
 // none for long: else callers who send slowly would fill the memory.
 func (c *call) arrive(from func(any) error) (*rawMessage, error) {
-	done := c.ctx.Done()
+	done, slots := c.ctx.Done(), c.s.receiving[c.lane()]
 	if c.account != nil {
 		select {
 		case c.account.receiving <- struct{}{}:
@@ -87,13 +89,17 @@ func (c *call) arrive(from func(any) error) (*rawMessage, error) {
 		}
 	}
 	select {
-	case c.s.receiving <- struct{}{}:
-		defer func() { <-c.s.receiving }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-done:
 		return nil, c.ended()
 	}
 	if c.lease != nil {
-		c.lease.hold(c.s.limits.Lease, wire.ErrTimedOut)
+		wait := c.s.limits.Lease
+		if c.lane() != laneCalls {
+			wait = min(wait, asideTime)
+		}
+		c.lease.hold(wait, wire.ErrTimedOut)
 		defer c.lease.release()
 	}
 	raw := new(rawMessage)

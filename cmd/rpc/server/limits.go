@@ -25,7 +25,8 @@ type Limits struct {
 	// IdleTime is after how long a connection without calls is closed. Default 30 min.
 	IdleTime time.Duration
 
-	// MaxInFlight bounds the calls under way in all. Default 1024.
+	// MaxInFlight bounds the calls of one lane under way: of the service, of health
+	// checks, of watches and reflection. Default 1024.
 	MaxInFlight int
 	// MaxBytesInFlight bounds the memory of messages: of requests until they are
 	// answered, and of answers until connections have taken them. Default 256 MiB.

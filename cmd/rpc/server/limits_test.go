@@ -172,18 +172,27 @@ func (g *gated) Close() error {
 	return g.Conn.Close()
 }
 
-// dialGated makes a connection of which the test has the ends.
-func (n *node) dialGated() (tinepb.TineClient, *gated) {
+// gate makes a connection, when it is dialled, of which the test has the ends.
+func newGate() *gated {
 	g := &gated{closed: make(chan struct{}), ended: make(chan struct{})}
 	g.passes.Store(1 << 40)
-	c := n.dial(grpc.WithContextDialer(func(_ context.Context, addr string) (net.Conn, error) {
-		if g.Conn != nil {
-			return nil, errors.New("once only")
-		}
-		c, err := net.Dial("tcp", addr)
-		g.Conn = c
-		return g, err
-	}))
+	return g
+}
+
+// dial makes the connection, once.
+func (g *gated) dial(_ context.Context, addr string) (net.Conn, error) {
+	if g.Conn != nil {
+		return nil, errors.New("once only")
+	}
+	c, err := net.Dial("tcp", addr)
+	g.Conn = c
+	return g, err
+}
+
+// dialGated makes such a connection for calls of the service.
+func (n *node) dialGated() (tinepb.TineClient, *gated) {
+	g := newGate()
+	c := n.dial(grpc.WithContextDialer(g.dial))
 	require.NoError(n.t, about(n.t.Context(), c))
 	return c, g
 }

@@ -15,6 +15,7 @@ type rule struct {
 	admin bool
 	// open methods need no more than that the caller is known.
 	open bool
+	lane lane // that of the service, unless another is named
 	time func(Limits) time.Duration
 }
 
@@ -50,11 +51,11 @@ var rules = map[string]*rule{
 	tinepb.Tine_Settle_FullMethodName:         {name: "Settle", verb: VerbAdmin, admin: true, time: adminTime},
 	tinepb.Tine_Backup_FullMethodName:         {name: "Backup", verb: VerbAdmin, admin: true, time: adminTime},
 
-	"/grpc.health.v1.Health/Check":                                   {name: "HealthCheck", open: true, time: callTime},
-	"/grpc.health.v1.Health/Watch":                                   {name: "HealthWatch", open: true, time: adminTime},
-	"/grpc.health.v1.Health/List":                                    {name: "HealthList", open: true, time: callTime},
-	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {name: "Reflection", open: true, time: callTime},
-	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {name: "Reflection", open: true, time: callTime},
+	"/grpc.health.v1.Health/Check":                                   {name: "HealthCheck", open: true, lane: laneHealth, time: callTime},
+	"/grpc.health.v1.Health/Watch":                                   {name: "HealthWatch", open: true, lane: laneAside, time: adminTime},
+	"/grpc.health.v1.Health/List":                                    {name: "HealthList", open: true, lane: laneAside, time: callTime},
+	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {name: "Reflection", open: true, lane: laneAside, time: callTime},
+	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {name: "Reflection", open: true, lane: laneAside, time: callTime},
 }
 
 // anonymous tells whether a method may be called by whom the node does not know:

@@ -35,11 +35,11 @@ type Server struct {
 	rates    rates
 
 	conns     conns
-	inFlight  atomic.Int64
+	inFlight  [lanes]atomic.Int64
 	scans     atomic.Int64
-	copying   sync.Mutex    // held by a backup or check
-	bytes     budget        // of messages
-	receiving chan struct{} // has room for messages that are not whole yet
+	copying   sync.Mutex           // held by a backup or check
+	bytes     budget               // of messages
+	receiving [lanes]chan struct{} // have room for messages that are not whole yet
 
 	draining atomic.Bool
 	stop     sync.Once
@@ -65,7 +65,9 @@ func New(store *engine.Store, o Options) (*Server, error) {
 	s.conns = conns{most: s.limits.MaxConnections, open: make(map[*conn]struct{})}
 	s.rates = rates{most: s.limits.RateEntries, now: time.Now, used: make(map[string]*usage)}
 	s.bytes.most = s.limits.MaxBytesInFlight
-	s.receiving = make(chan struct{}, max(receivers, s.limits.MaxBytesInFlight/int64(s.limits.MaxReceiveBytes)))
+	s.receiving[laneCalls] = make(chan struct{}, max(receivers, s.limits.MaxBytesInFlight/int64(s.limits.MaxReceiveBytes)))
+	s.receiving[laneHealth] = make(chan struct{}, asideReceivers)
+	s.receiving[laneAside] = make(chan struct{}, asideReceivers)
 	own, err := openSystem(store)
 	if err != nil {
 		return nil, err
@@ -89,16 +91,15 @@ func New(store *engine.Store, o Options) (*Server, error) {
 		grpc.WaitForHandlers(true),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InTapHandle(s.tapped),
-		grpc.UnaryInterceptor(s.otherUnary),
-		grpc.StreamInterceptor(s.otherStream),
 	}
 	if o.TLS != nil {
 		options = append(options, grpc.Creds(&loggedHandshakes{credentials.NewTLS(o.TLS), o.Logger}))
 	}
 	s.grpc = grpc.NewServer(options...)
-	s.grpc.RegisterService(s.desc(), s)
-	healthpb.RegisterHealthServer(s.grpc, s.health)
-	reflection.RegisterV1(s.grpc)
+	to := registrar{s.grpc, s}
+	tinepb.RegisterTineServer(to, s)
+	healthpb.RegisterHealthServer(to, s.health)
+	reflection.RegisterV1(to)
 	s.SetReady(true)
 	s.watching.Go(func() { s.watch(s.stopped) })
 	return s, nil
@@ -125,10 +126,11 @@ func (s *Server) SetReady(ready bool) {
 
 // Load tells what the node is carrying.
 func (s *Server) Load() Load {
-	return Load{
-		Connections: int64(s.conns.count()), InFlight: s.inFlight.Load(), Scans: s.scans.Load(),
-		BytesInFlight: s.bytes.used.Load(),
+	load := Load{Connections: int64(s.conns.count()), Scans: s.scans.Load(), BytesInFlight: s.bytes.used.Load()}
+	for i := range s.inFlight {
+		load.InFlight += s.inFlight[i].Load()
 	}
+	return load
 }
 
 // stopping tells whether Shutdown has begun.

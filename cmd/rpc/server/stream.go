@@ -16,7 +16,11 @@ func (s *Server) stream(method string, handler grpc.StreamHandler) grpc.StreamHa
 		if err := c.admit(method); err != nil {
 			return err
 		}
-		return handler(srv, &callStream{stream, c, context.WithValue(stream.Context(), callKey{}, c)})
+		stream = &callStream{stream, c, context.WithValue(stream.Context(), callKey{}, c)}
+		if c.lane() != laneCalls {
+			return foreign(s.untilStopped(c, func() error { return handler(srv, stream) }))
+		}
+		return handler(srv, stream)
 	}
 }
 
@@ -30,8 +34,10 @@ type callStream struct {
 // Context finds the call, too.
 func (x *callStream) Context() context.Context { return x.ctx }
 
-// RecvMsg waits for the caller's message.
+// RecvMsg waits for the caller's message. What came before, of which reflection alone
+// has any, does not count any more.
 func (x *callStream) RecvMsg(into any) error {
+	x.c.refund(x.c.charged)
 	return x.c.receive(x.ServerStream.RecvMsg, into.(proto.Message))
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -70,14 +71,19 @@ func (b *backup) pin() manifest.Position {
 	at := s.man.Last()
 	s.mu.pins[b] = at
 	s.mu.logPins++
+	s.logPinned.Store(true)
 	b.cut = s.mu.newest
 	return at
 }
 
 func (b *backup) unpinLog() {
-	b.s.mu.Lock()
-	defer b.s.mu.Unlock()
-	b.s.mu.logPins--
+	s := b.s
+	s.mu.Lock()
+	s.mu.logPins--
+	s.logPinned.Store(s.mu.logPins > 0)
+	s.mu.Unlock()
+	s.wake() // to trim what could not be trimmed meanwhile
+	s.back.announce()
 }
 
 // release gives back what hold has taken, the log's pin excepted.
@@ -108,12 +114,18 @@ func (b *backup) holdLog() error {
 	if err != nil {
 		return err
 	}
-	b.log = &heldLog{FS: s.fs, names: names, files: map[string]vfs.File{}}
+	b.log = &heldLog{FS: s.fs, files: map[string]vfs.File{}}
 	for _, name := range names {
 		f, err := s.fs.Open(path.Join(s.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			// A trim that had begun before the log was pinned is removing it: what the
+			// manifest that was read needs lies behind. The replay says if that is not so.
+			continue
+		}
 		if err != nil {
 			return err
 		}
+		b.log.names = append(b.log.names, name)
 		b.log.files[name] = f
 		size, err := f.Size()
 		if err != nil {

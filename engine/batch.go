@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
@@ -25,6 +26,7 @@ type Batch struct {
 
 type batchPart struct {
 	fork   *Fork
+	also   []*Fork // further handles of the same fork that are bound to a name
 	count  uint32
 	ranges uint32 // how many of the operations are range deletes
 	ops    []byte
@@ -73,7 +75,7 @@ func (b *Batch) Bytes() int { return b.bytes }
 // Reset empties the batch and forgets its errors.
 func (b *Batch) Reset() {
 	for i := range b.parts {
-		b.parts[i].fork, b.parts[i].target = nil, nil
+		b.parts[i].fork, b.parts[i].target, b.parts[i].also = nil, nil, nil
 		b.parts[i].ops = b.parts[i].ops[:0]
 		b.parts[i].count, b.parts[i].ranges = 0, 0
 	}
@@ -129,8 +131,11 @@ func (b *Batch) put(f *Fork, kind iterator.Kind, key, value []byte) {
 
 func (b *Batch) part(f *Fork) *batchPart {
 	for i := len(b.parts) - 1; i >= 0; i-- {
-		if b.parts[i].fork.id == f.id {
-			return &b.parts[i]
+		if p := &b.parts[i]; p.fork.id == f.id {
+			if f.bound && f != p.fork && !slices.Contains(p.also, f) {
+				p.also = append(p.also, f)
+			}
+			return p
 		}
 	}
 	if len(b.parts) < cap(b.parts) {
@@ -199,6 +204,11 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 			x, err := p.fork.treeForkLocked()
 			if err != nil {
 				return 0, nil, err
+			}
+			for _, f := range p.also {
+				if !f.meansLocked(x.Name) {
+					return 0, nil, f.gone()
+				}
 			}
 			parts[i].target = x
 			records[i].Fork, records[i].Memtable = x.ID, x.MemtableID

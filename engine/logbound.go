@@ -88,13 +88,13 @@ func (s *Store) waitForTrim() error {
 		}
 		if b.memory.done > begun {
 			var now ids.LSN
-			if begun, now = b.memory.begun, s.log.FirstLSN(); now == first {
+			if begun, now = b.memory.begun, s.log.FirstLSN(); now == first && !s.logPinned.Load() {
 				fruitless++
 				continue
 			}
 			first, fruitless = s.log.FirstLSN(), 0
 		}
-		if !b.memory.pending { // else two that wait would wake each other without end
+		if !b.memory.pending && !s.logPinned.Load() { // the one who pins it wakes; and else two that wait would wake each other without end
 			b.memory.pending = true
 			b.cond.Broadcast()
 		}

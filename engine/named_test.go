@@ -95,3 +95,41 @@ func TestAHandleForANameIsNotForWhoeverTakesTheName(t *testing.T) {
 	require.NoError(t, renamed.Rename("c"), "its own rename it follows")
 	require.NoError(t, renamed.Set([]byte("k"), nil))
 }
+
+func TestABatchOfTwoHandlesForTwoNamesOfOneForkIsRefused(t *testing.T) {
+	s, err := engine.Open(t.TempDir(), &engine.Options{Manual: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	main, err := s.Fork(engine.MainFork)
+	require.NoError(t, err)
+	f, err := main.Fork("a")
+	require.NoError(t, err)
+	asA, err := s.ForkWhileNamed("a")
+	require.NoError(t, err)
+	require.NoError(t, f.Rename("b"))
+	asB, err := s.ForkWhileNamed("b")
+	require.NoError(t, err)
+	require.NoError(t, f.Rename("a"))
+	require.ErrorIs(t, asB.Set([]byte("k"), []byte("alone"), engine.NoSync), engine.ErrForkNotFound)
+	b := s.NewBatch()
+	b.Set(asA, []byte("x"), nil)
+	b.Set(asB, []byte("k"), []byte("for b only"))
+	require.ErrorIs(t, b.Commit(engine.NoSync), engine.ErrForkNotFound)
+}
+
+func TestABatchDoesNotForgetThatAHandleIsForAName(t *testing.T) {
+	s, err := engine.Open(t.TempDir(), &engine.Options{Manual: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	main, err := s.Fork(engine.MainFork)
+	require.NoError(t, err)
+	f, err := main.Fork("a")
+	require.NoError(t, err)
+	bound, err := s.ForkWhileNamed("a")
+	require.NoError(t, err)
+	require.NoError(t, f.Rename("b"))
+	b := s.NewBatch()
+	b.Set(f, []byte("x"), nil)
+	b.Set(bound, []byte("k"), []byte("for a only"))
+	require.ErrorIs(t, b.Commit(engine.NoSync), engine.ErrForkNotFound)
+}

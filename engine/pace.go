@@ -36,7 +36,7 @@ func (s *Store) pace() (rest func()) {
 
 // hurried tells whether background work should not rest.
 func (s *Store) hurried() bool {
-	if s.overBudget() {
+	if s.overBudget() || s.log != nil && s.logFull() {
 		return true
 	}
 	b := &s.back

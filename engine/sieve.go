@@ -140,6 +140,9 @@ const sieveAsked = -1 << 40
 // left out: it is not needed for anything.
 func (s *Store) makeSieves() {
 	for range sievesATurn {
+		if s.overBudget() || s.logTooLong() {
+			return // flushes come first
+		}
 		v := s.nextSieve()
 		if v == nil {
 			return

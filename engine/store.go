@@ -62,6 +62,7 @@ type Store struct {
 		untidy      map[ids.NodeID]struct{}       // entered nodes at which tidy may find something
 		untidyLive  int                           // how many were left when those that are gone were taken out
 	}
+	logPinned   atomic.Bool   // mu.logPins > 0, for those who hold background.mu
 	nextID      atomic.Uint64 // next number for a fork, snapshot, node, table or file
 	idBound     atomic.Uint64 // numbers below are durably reserved
 	lsnBound    atomic.Uint64 // LSNs below are durably reserved

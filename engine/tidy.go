@@ -83,7 +83,7 @@ func (s *Store) isUntidy() bool {
 // whether it did anything. A merge that fails is not tried again before the path has
 // changed: others need the disk more.
 func (s *Store) tidy(stop func() error) (did bool, err error) {
-	if !s.isUntidy() {
+	if !s.isUntidy() || !s.atRest() {
 		return false, nil
 	}
 	entries := s.takeUntidy()

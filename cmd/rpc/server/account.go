@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -43,11 +44,20 @@ type account struct {
 	closed bool
 }
 
-// take counts n bytes of an answer, unless there would be more than most.
+// anyBytes as the most of take lets any number through, and only counts it.
+const anyBytes = math.MaxInt64
+
+// take counts n bytes of an answer, unless there would be more than most, or more of
+// all connections than there may be.
 func (a *account) take(n, most int64, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || a.unread+n > most || !a.bytes.take(n) {
+	switch {
+	case a.closed:
+		return false
+	case most == anyBytes:
+		a.bytes.used.Add(n)
+	case a.unread+n > most || !a.bytes.take(n):
 		return false
 	}
 	if a.unread == 0 {

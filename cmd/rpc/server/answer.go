@@ -20,10 +20,12 @@ const smallAnswer = 4 << 10
 // answerTime is how soon a caller may try again after there was no room for an answer.
 const answerTime = 100 * time.Millisecond
 
-// encode makes an answer, which counts until the connection has taken it.
+// encode makes an answer, which counts until the connection has taken it. That of a
+// change goes out whether there is room or not, since it is made: what its names took
+// in the request counts already, so that the answer is not much more.
 func (c *call) encode(m proto.Message) (*encoded, error) {
 	size := proto.Size(m)
-	if size > c.s.limits.MaxSendBytes {
+	if size > c.s.limits.MaxSendBytes && !c.changed {
 		return nil, fmt.Errorf("%w: an answer of %d bytes; this node sends %d", wire.ErrNodeLimit, size, c.s.limits.MaxSendBytes)
 	}
 	c.out += int64(size)
@@ -32,7 +34,11 @@ func (c *call) encode(m proto.Message) (*encoded, error) {
 		data, err := options.MarshalAppend(make([]byte, 0, size), m)
 		return &encoded{mem.BufferSlice{mem.SliceBuffer(data)}}, err
 	}
-	if !c.account.take(int64(size), c.s.limits.MaxUnreadBytes, time.Now()) {
+	most := c.s.limits.MaxUnreadBytes
+	if c.changed {
+		most = anyBytes
+	}
+	if !c.account.take(int64(size), most, time.Now()) {
 		return nil, wire.Overloadf(answerTime, "no room for an answer of %d bytes", size)
 	}
 	buffer := mem.DefaultBufferPool().Get(size)

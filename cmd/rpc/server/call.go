@@ -28,6 +28,7 @@ type call struct {
 	start    time.Time
 	engine   time.Duration
 	admitted bool
+	changed  bool  // its answer is not to be refused; see rule
 	charged  int64 // of the server's bytes
 	in, out  int64
 	rows     int64
@@ -42,6 +43,7 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 // begin begins a call of a method, which its end must follow.
 func (s *Server) begin(ctx context.Context, method string) *call {
 	c := &call{s: s, rule: rules[method], ctx: ctx, start: time.Now(), account: accountOf(ctx)}
+	c.changed = c.rule != nil && c.rule.changes
 	c.lease, _ = ctx.Value(leaseKey{}).(*lease)
 	return c
 }

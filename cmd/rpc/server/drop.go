@@ -14,6 +14,7 @@ import (
 // DropForks drops what the request selects.
 func (s *Server) DropForks(ctx context.Context, m *tinepb.DropForksRequest) (*tinepb.DropForksResponse, error) {
 	c := callOf(ctx)
+	c.changed = !m.GetDryRun()
 	began := time.Now()
 	defer func() { c.engine += time.Since(began) }()
 	switch x := m.GetWhat().(type) {

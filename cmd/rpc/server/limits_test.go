@@ -379,3 +379,42 @@ func TestEveryCallIsObservedAndDeniedOnesAreLogged(t *testing.T) {
 	require.Contains(t, log.String(), "principal=operator")
 	require.Contains(t, log.String(), "remote=127.0.0.1")
 }
+
+func TestWhoseChangeIsMadeIsNotToldThatItIsNot(t *testing.T) {
+	who := make(users)
+	who.grant("agent", "read *", "write *", "fork *")
+	// Requests and what they take fit. Nobody's answer of more than 4 KiB does.
+	for name, limits := range map[string]server.Limits{
+		"of what a connection leaves unread": {MaxUnreadBytes: 1},
+		"of a message":                       {MaxSendBytes: 4 << 10},
+		"of all messages":                    {MaxBytesInFlight: 82_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := startNode(t, server.Options{Auth: who, Limits: limits})
+			ctx := as(t.Context(), "agent")
+			var names []string
+			var refs []*tinepb.Ref
+			for i := range 400 {
+				names = append(names, fmt.Sprintf("%d-%s", i, strings.Repeat("x", 20)))
+				refs = append(refs, ref(names[i]))
+			}
+			answer, err := n.CreateForks(ctx, &tinepb.CreateForksRequest{From: fork("main"), Names: names, NoSync: true})
+			require.NoError(t, err)
+			require.Len(t, answer.GetForks(), 400)
+			require.Eventually(t, func() bool { return n.server.Load().BytesInFlight == 0 }, time.Minute, time.Millisecond)
+			require.ErrorIs(t, failed(n.CreateForks(ctx, &tinepb.CreateForksRequest{From: fork("main"), Names: names, NoSync: true})), engine.ErrForkExists)
+
+			written, err := n.Write(ctx, &tinepb.WriteRequest{Forks: refs, Ops: []*tinepb.Op{set(0, "k", "v")}, NoSync: true})
+			require.NoError(t, err)
+			require.Len(t, written.GetIds(), 400)
+
+			prefix := func(dry bool) error {
+				return failed(n.DropForks(ctx, &tinepb.DropForksRequest{What: &tinepb.DropForksRequest_Prefix{Prefix: "1"}, DryRun: dry}))
+			}
+			if limits.MaxBytesInFlight == 0 {
+				require.Error(t, prefix(true), "what does nothing may be refused")
+			}
+			require.NoError(t, prefix(false))
+		})
+	}
+}

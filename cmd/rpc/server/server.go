@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ func New(store *engine.Store, o Options) (*Server, error) {
 	s.keeper.count(store)
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(s.limits.MaxReceiveBytes),
-		grpc.MaxSendMsgSize(s.limits.MaxSendBytes),
+		grpc.MaxSendMsgSize(math.MaxInt32), // encode knows better
 		grpc.MaxHeaderListSize(uint32(s.limits.MaxHeaderBytes)),
 		grpc.MaxConcurrentStreams(uint32(s.limits.MaxStreams)),
 		grpc.ConnectionTimeout(s.limits.ConnectTime),

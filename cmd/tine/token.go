@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,16 +97,19 @@ token is printed.
 }
 
 // appendEntry adds a line to a tokens file. It is written anew beside the old one and
-// renamed, so that a node that looks at it meets it whole. A file that a node would
-// refuse with the line in it stays as it is.
+// renamed, so that a node that looks at it meets it whole. Mode, owner and group stay,
+// for the node must be able to read it still, and a link to the file stays a link. A file
+// that a node would refuse with the line in it stays as it is.
 func appendEntry(path string, e *auth.Entry) error {
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path, old, err := resolved(path)
+	if err != nil {
 		return err
 	}
-	mode := fs.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
+	var before []byte
+	if old != nil {
+		if before, err = os.ReadFile(path); err != nil {
+			return err
+		}
 	}
 	if len(before) > 0 && !bytes.HasSuffix(before, []byte("\n")) {
 		before = append(before, '\n')
@@ -115,11 +119,19 @@ func appendEntry(path string, e *auth.Entry) error {
 		return fmt.Errorf("tokens file %s: %w", path, err)
 	}
 	fresh := path + ".new"
-	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	if old != nil {
+		// The mode last: with another owner it would let others in.
+		if err = giveOwner(f, old); err == nil {
+			err = f.Chmod(old.Mode().Perm())
+		}
+	}
+	if err == nil {
+		_, err = f.Write(text)
+	}
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(fresh, path)
 	}
@@ -127,6 +139,25 @@ func appendEntry(path string, e *auth.Entry) error {
 		return errors.Join(err, os.Remove(fresh))
 	}
 	return nil
+}
+
+// resolved follows links, and says what is there: nil if there is nothing.
+func resolved(path string) (string, fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", nil, err // a link to nothing, too
+	}
+	if info, err = os.Stat(target); err != nil {
+		return "", nil, err
+	}
+	return target, info, nil
 }
 
 func (a *app) tokenCheckCommand() *cobra.Command {

@@ -24,7 +24,12 @@ func (c *Client) Backup(ctx context.Context, to engine.BackupSink, o engine.Back
 		m.Forks = append(m.Forks, &tinepb.Ref{Name: name})
 	}
 	r := &receiver{to: to, hash: xxhash.New(), progress: o.Progress}
-	err := c.do(ctx, once, "backup", func(ctx context.Context) error {
+	err := c.do(ctx, once, "backup", func(ctx context.Context) (err error) {
+		defer func() {
+			if err != nil && r.begun {
+				err = &final{r.brokenOff(err)}
+			}
+		}()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		stream, err := c.node.Backup(ctx, m)
@@ -65,7 +70,18 @@ type receiver struct {
 	hash     *xxhash.Digest
 	files    int
 	bytes    uint64
+	begun    bool // the sink has been asked for a file
 	end      *tinepb.BackupEnd
+}
+
+// brokenOff is the end of a backup that has begun, with whatever the node says that it
+// has not done. What has been written is for the sink's owner to take away.
+func (r *receiver) brokenOff(err error) error {
+	err = wire.FromStatus(err)
+	if r.file != nil {
+		err = errors.Join(err, r.file.Close())
+	}
+	return fmt.Errorf("backup broken off after %d files: %w", r.files, err)
 }
 
 // take does one step. What comes in a wrong order, or is not what the node read, ends
@@ -78,6 +94,7 @@ func (r *receiver) take(step *tinepb.BackupResponse) (err error) {
 		}
 		r.name, r.size = step.File.GetName(), 0
 		r.hash.Reset()
+		r.begun = true
 		r.file, err = r.to.Create(r.name)
 		return err
 	case *tinepb.BackupResponse_Data:

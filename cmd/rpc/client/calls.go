@@ -43,13 +43,23 @@ const (
 	once       repeat = false // only if the node says that it has done nothing
 )
 
+// A final error ends a call whatever it is: an attempt that has begun to do something on
+// this side cannot be made again. It says which call it was.
+type final struct{ err error }
+
+func (f *final) Error() string { return f.err.Error() }
+
 // do carries out one call, in as many attempts as it takes and is allowed.
 func (c *Client) do(ctx context.Context, may repeat, what string, attempt func(context.Context) error) error {
 	begun := time.Now()
 	pause := firstPause
 	for {
-		err := wire.FromStatus(attempt(ctx))
-		if err == nil {
+		err := attempt(ctx)
+		var last *final
+		if errors.As(err, &last) {
+			return last.err
+		}
+		if err = wire.FromStatus(err); err == nil {
 			return nil
 		}
 		wait, again := tryAgain(err, may)

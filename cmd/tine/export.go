@@ -15,7 +15,10 @@ func (a *app) exportCommand() *cobra.Command {
 		Long: `Write the tree that "tine import" stored in --fork (or --snapshot) below DIR, with
 modes, times and links. DIR must be empty or missing, or --force be given: files
 in it are replaced then. Nothing is ever written outside DIR: if a key would lead
-there, or a file is incomplete, all such keys are listed and nothing is written.`,
+there, or a file is incomplete, all such keys are listed and nothing is written.
+
+On a node (--addr) a fork goes on changing: an export that takes longer than one scan
+may, ends with an error rather than mix two states. Export a snapshot then.`,
 		Args: takes("one directory", 1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.withKeyspace(func(space keyspace) error {

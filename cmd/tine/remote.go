@@ -190,8 +190,15 @@ func (s remoteSpace) Scan(r engine.Range, keysOnly bool, limit int) (scanRows, e
 	if err != nil {
 		return nil, err
 	}
+	if _, still := s.from.(*client.Snapshot); still {
+		return stillRows{it}, nil
+	}
 	return it, nil
 }
+
+// stillRows are rows that do not change, and so are of one moment however often the scan
+// is resumed: they do not tell of it.
+type stillRows struct{ scanRows }
 
 func (s remoteSpace) ForkMany(names []string) ([]forkspace, error) {
 	made, err := s.from.ForkMany(s.r.ctx, names)

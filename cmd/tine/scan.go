@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +29,11 @@ func (a *app) scanCommand() *cobra.Command {
 		Long: `Print the keys in [--from, --to) that begin with --prefix, and their values, in
 order of their bytes: a line each, key and value parted by a tab, bytes that are
 not printable escaped. With --json a line of JSON each; "key_hex" and "value_hex"
-stand for bytes that are not text.`,
+stand for bytes that are not text.
+
+A scan of a fork on a node (--addr) that takes longer than the node allows goes on
+with what is there then, and says so on the error output: a snapshot stays one
+picture however long it takes.`,
 		Args: takes("nothing", 0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if s.limit < 0 {
@@ -118,5 +124,27 @@ func (a *app) scan(space keyspace, r engine.Range, s *scan) (err error) {
 		}
 		next()
 	}
+	a.sayResumed(tree.Resumed(it))
 	return it.Error()
+}
+
+// sayResumed warns that rows were stitched together. It goes where errors go: the output
+// is rows and nothing else.
+func (a *app) sayResumed(times int) {
+	if times == 0 {
+		return
+	}
+	text := fmt.Sprintf("resumed %d times: not of one moment", times)
+	if !a.json {
+		fmt.Fprintf(a.errOut, "tine: %s; scan a snapshot for that\n", text)
+		return
+	}
+	line, _ := json.Marshal(resumedResult{text, times}) // a string and a number: it cannot fail
+	fmt.Fprintf(a.errOut, "%s\n", line)
+}
+
+// resumedResult is that warning as --json prints it.
+type resumedResult struct {
+	Warning string `json:"warning"`
+	Resumed int    `json:"resumed"`
 }

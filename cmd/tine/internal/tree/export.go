@@ -34,9 +34,14 @@ type ExportReport struct {
 	Bytes       int64 `json:"bytes"`
 }
 
-// Export writes the tree in source below dir, as one picture taken at the start.
+// ErrChanging says that the source could not be read as it is at one moment.
+var ErrChanging = errors.New("not of one moment")
+
+// Export writes the tree in source below dir, as it is at one moment, or fails with
+// ErrChanging: what has been written by then stays.
 // It costs two scans: the first refuses, before a byte is written, everything
-// that must not be (see inspect). Nothing is ever written outside dir: all paths
+// that must not be (see inspect). On a node, where a fork may change between the two,
+// the second is the picture. Nothing is ever written outside dir: all paths
 // go through os.Root, no link is followed, and links are made last.
 func Export(ctx context.Context, source Source, dir string, opts ExportOptions) (report ExportReport, err error) {
 	if err := checkTarget(dir, opts.Force); err != nil {
@@ -110,8 +115,12 @@ type dirMode struct {
 }
 
 func (ex *exporter) run() error {
+	before := Resumed(ex.it)
 	for ex.it.First(); ex.it.Valid(); {
 		if err := ex.ctx.Err(); err != nil {
+			return err
+		}
+		if err := ex.oneMoment(before); err != nil {
 			return err
 		}
 		name := string(ex.it.Key()[len(ex.prefix):])
@@ -120,6 +129,9 @@ func (ex *exporter) run() error {
 		}
 	}
 	if err := ex.it.Error(); err != nil {
+		return err
+	}
+	if err := ex.oneMoment(before); err != nil { // within the last entry, or behind it
 		return err
 	}
 	for _, l := range ex.links {
@@ -131,6 +143,14 @@ func (ex *exporter) run() error {
 		if err := ex.finishDir(ex.modes[i]); err != nil {
 			return fmt.Errorf("export %s: %w", quotePath(ex.modes[i].path), err)
 		}
+	}
+	return nil
+}
+
+// oneMoment fails if the scan was resumed more often than before it began.
+func (ex *exporter) oneMoment(before int) error {
+	if n := Resumed(ex.it) - before; n > 0 {
+		return fmt.Errorf("export: resumed %d times: %w; make a snapshot and export that, with --snapshot", n, ErrChanging)
 	}
 	return nil
 }

@@ -14,6 +14,15 @@ type Rows interface {
 	Close() error
 }
 
+// Resumed is how often a scan of rows went on at a later moment than it began; 0 of rows
+// that do not tell.
+func Resumed(rows Rows) int {
+	if r, tells := rows.(interface{ Resumed() int }); tells {
+		return r.Resumed()
+	}
+	return 0
+}
+
 // Source is a fork or snapshot that holds a tree: in a store, or on a node.
 type Source interface {
 	Rows(engine.Range) (Rows, error)

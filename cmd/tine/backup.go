@@ -47,8 +47,19 @@ With --fork, and --snapshot, only these are copied, and nothing of the others.`,
 			switch {
 			case to == "":
 				return usagef("say where to: --to DIR")
+			case len(only.Snapshots) > 0 && len(only.Forks) == 0:
+				return usagef("--snapshot goes beside --fork: a backup is a store, which has a fork at least")
 			case !known:
 				return usagef("--check %s: it is quick, full or deep", quote(level))
+			}
+			remote, err := a.isRemote()
+			if err != nil {
+				return err
+			}
+			if !remote && a.data != "" {
+				if err := outside(to, a.data); err != nil {
+					return err
+				}
 			}
 			return a.withStore(reading, func(store target) error {
 				report, err := a.copyTo(store, to, only)
@@ -86,6 +97,9 @@ copied. Nothing is written if the check finds damage.`,
 			}
 			dir, err := a.dataDir()
 			if err != nil {
+				return err
+			}
+			if err := outside(dir, from); err != nil {
 				return err
 			}
 			found, err := engine.Check(from, engine.CheckOptions{Level: of})

@@ -32,6 +32,9 @@ func (s *Server) Backup(m *tinepb.BackupRequest, stream tinepb.Tine_BackupServer
 		}
 		o.Snapshots = append(o.Snapshots, ref.GetName())
 	}
+	if len(o.Forks) == 0 && len(o.Snapshots) > 0 {
+		return fmt.Errorf("%w: it names snapshots and no fork: a store has one at least", wire.ErrBadRequest)
+	}
 	if len(o.Forks)+len(o.Snapshots) == 0 && !c.principal.MayAll(VerbRead, "") {
 		return fmt.Errorf("%w: %s may not read all forks", wire.ErrDenied, c.principal.Name())
 	}

@@ -79,6 +79,17 @@ func TestTheFilesThatAreSentAreAStore(t *testing.T) {
 	}
 }
 
+func TestABackupOfSnapshotsAloneIsTheCallersMistake(t *testing.T) {
+	n := startNode(t, server.Options{})
+	f, err := n.store.Fork("main")
+	require.NoError(t, err)
+	_, err = f.Snapshot("s")
+	require.NoError(t, err)
+	err = drained(n.Backup(t.Context(), &tinepb.BackupRequest{Snapshots: []*tinepb.Ref{{Name: "s"}}}))
+	require.ErrorIs(t, err, wire.ErrBadRequest)
+	require.NotErrorIs(t, err, wire.ErrInternal)
+}
+
 func TestABackupOfAForkHasNoOthers(t *testing.T) {
 	who := make(users)
 	who.grant("operator", "admin ", "read x")

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -82,21 +85,65 @@ The writes are durable when the command ends.`,
 // readOperations reads all lines before anything is done for the first.
 func readOperations(in io.Reader) (out []operation, err error) {
 	dec := json.NewDecoder(in)
-	dec.DisallowUnknownFields()
 	for n := 1; ; n++ {
 		var o operation
-		err := dec.Decode(&o)
+		var text json.RawMessage
+		err := dec.Decode(&text)
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err == nil {
-			err = o.check()
+			err = o.read(text)
 		}
 		if err != nil {
 			return nil, usagef("write %d of the batch: %v", n, err)
 		}
 		out = append(out, o)
 	}
+}
+
+// read takes one operation.
+func (o *operation) read(text []byte) error {
+	if !isText(text) {
+		return errors.New(`it holds bytes that are no text, which JSON would replace: give them as "set_hex", "value_hex", "delete_hex", "from_hex" and "to_hex"`)
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(o); err != nil {
+		return err
+	}
+	return o.check()
+}
+
+// isText tells whether the strings of some JSON, which is well-formed, stand for
+// themselves: the decoder puts U+FFFD in the place of bytes that are not UTF-8, and of
+// half a pair of surrogates, without a word.
+func isText(text []byte) bool {
+	if !utf8.Valid(text) {
+		return false
+	}
+	unit := func(at int) rune { // of the escape \uXXXX that begins there; 0 if none does
+		if at+6 > len(text) || text[at] != '\\' || text[at+1] != 'u' {
+			return 0
+		}
+		n, _ := strconv.ParseUint(string(text[at+2:at+6]), 16, 16)
+		return rune(n)
+	}
+	for at := 0; at < len(text); at++ {
+		if text[at] != '\\' {
+			continue
+		}
+		u := unit(at)
+		switch {
+		case !utf16.IsSurrogate(u):
+			at++ // what is escaped is no backslash that escapes
+		case utf16.DecodeRune(u, unit(at+6)) == utf8.RuneError:
+			return false
+		default:
+			at += 11
+		}
+	}
+	return true
 }
 
 func (o *operation) check() error {

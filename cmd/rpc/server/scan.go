@@ -60,6 +60,7 @@ type pages struct {
 	id     uint64
 	most   int // bytes of a message, about
 	sent   bool
+	large  int64 // charged for a row that is larger than a message, until it is sent
 
 	arena []byte // keys and values of the message being made
 	ends  []int  // of each key and each value in it
@@ -92,6 +93,7 @@ func (p *pages) send(it *engine.Iterator) error {
 			if err := p.c.charge(int64(size)); err != nil {
 				return err
 			}
+			p.large += int64(size)
 		}
 		p.arena = append(p.arena, it.Key()...)
 		p.ends = append(p.ends, len(p.arena))
@@ -119,9 +121,6 @@ func (p *pages) send(it *engine.Iterator) error {
 		case full:
 			if err := p.flush(tinepb.ScanResponse_END_UNSPECIFIED, &began); err != nil {
 				return err
-			}
-			if size > p.most {
-				p.arena = nil // do not keep what one large row took
 			}
 		}
 	}
@@ -157,6 +156,11 @@ func (p *pages) flush(end tinepb.ScanResponse_End, began *time.Time) error {
 	err := p.stream.Send(answer)
 	p.c.rows += int64(n)
 	p.arena, p.ends = p.arena[:0], p.ends[:0]
+	if p.large != 0 {
+		p.arena = nil // do not keep what one large row took
+		p.c.refund(p.large)
+		p.large = 0
+	}
 	*began = time.Now()
 	return err
 }

@@ -235,3 +235,14 @@ func TestAScanEndsWhenTheNodeIsStopped(t *testing.T) {
 	}
 	require.NoError(t, <-stopped)
 }
+
+func TestLargeRowsTakeRoomUntilTheyAreSent(t *testing.T) {
+	n := startNode(t, server.Options{Limits: server.Limits{MaxBytesInFlight: 4 << 20, MaxReceiveBytes: 1 << 20}})
+	for i := range 40 {
+		n.put("main", fmt.Sprintf("k%02d", i), strings.Repeat("x", 200<<10))
+	}
+	rows, last, err := n.scan(&tinepb.ScanRequest{Source: fork("main")})
+	require.NoError(t, err, "twice as much in all as there may be at a time")
+	require.Equal(t, tinepb.ScanResponse_RANGE, last.GetEnd())
+	require.Len(t, rows, 40)
+}

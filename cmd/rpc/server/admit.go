@@ -53,16 +53,20 @@ func (c *call) admit(method string) error {
 	return s.rates.begin("principal "+who.Name(), who.Rates())
 }
 
-// chargeFork counts the call against what a fork may take. Each fork is counted once.
+// chargeFork counts the call against what a fork may take: once, however often the
+// call names it.
 func (c *call) chargeFork(name string) error {
 	per := c.s.limits.PerFork
-	if per == (Rates{}) {
+	if per == (Rates{}) || c.forks[name] {
 		return nil
 	}
 	if err := c.s.rates.begin("fork "+name, per); err != nil {
 		return err
 	}
-	c.forks = append(c.forks, name)
+	if c.forks == nil {
+		c.forks = make(map[string]bool)
+	}
+	c.forks[name] = true
 	return nil
 }
 
@@ -73,7 +77,7 @@ func (c *call) spend() {
 		return
 	}
 	c.s.rates.spend("principal "+c.principal.Name(), c.principal.Rates(), n)
-	for _, name := range c.forks {
+	for name := range c.forks {
 		c.s.rates.spend("fork "+name, c.s.limits.PerFork, n)
 	}
 }

@@ -32,7 +32,7 @@ type call struct {
 	charged  int64 // of the server's bytes
 	in, out  int64
 	rows     int64
-	forks    []string // whose rates it is charged to
+	forks    map[string]bool // whose rates it is charged to
 }
 
 type callKey struct{}

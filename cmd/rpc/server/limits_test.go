@@ -418,3 +418,21 @@ func TestWhoseChangeIsMadeIsNotToldThatItIsNot(t *testing.T) {
 		})
 	}
 }
+
+func TestACallIsChargedOnceToAForkThatItNamesOften(t *testing.T) {
+	m := &tinepb.WriteRequest{Ops: []*tinepb.Op{set(0, "k", "v")}}
+	for range 10_000 {
+		m.Forks = append(m.Forks, ref("x"))
+	}
+	start := func(per server.Rates) *node {
+		n := startNode(t, server.Options{Limits: server.Limits{PerFork: per}})
+		n.create("main", "x")
+		return n
+	}
+	n := start(server.Rates{Calls: 0.001}) // lets one through
+	require.NoError(t, failed(n.Write(t.Context(), m)))
+	require.ErrorIs(t, failed(n.Write(t.Context(), m)), wire.ErrOverloaded)
+	n = start(server.Rates{Bytes: 1 << 20}) // of which the message is a tenth
+	require.NoError(t, failed(n.Write(t.Context(), m)))
+	require.NoError(t, failed(n.Get(t.Context(), &tinepb.GetRequest{Source: fork("x"), Keys: [][]byte{[]byte("k")}})))
+}

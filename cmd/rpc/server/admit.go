@@ -70,14 +70,43 @@ func (c *call) chargeFork(name string) error {
 	return nil
 }
 
-// spend counts the bytes that the call moved, when it is known how many.
+// spend counts the bytes that the call moved since it was last asked to.
 func (c *call) spend() {
-	n := float64(c.in + c.out)
+	n := float64(c.in + c.out - c.spent)
 	if n == 0 || c.principal == nil {
 		return
 	}
+	c.spent = c.in + c.out
 	c.s.rates.spend("principal "+c.principal.Name(), c.principal.Rates(), n)
 	for name := range c.forks {
 		c.s.rates.spend("fork "+name, c.s.limits.PerFork, n)
+	}
+}
+
+// pace waits while the caller, or a fork of the call, is over its rate, so that one long
+// answer is no faster than many short ones. It ends early at a time, when the node
+// stops, and with an error when the call has ended.
+func (c *call) pace(until time.Time) error {
+	c.spend()
+	for {
+		wait := c.s.rates.owed("principal "+c.principal.Name(), c.principal.Rates())
+		for name := range c.forks {
+			wait = max(wait, c.s.rates.owed("fork "+name, c.s.limits.PerFork))
+		}
+		wait = min(wait, time.Until(until))
+		if wait <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+			continue
+		case <-c.s.stopped:
+			timer.Stop()
+			return nil
+		case <-c.ctx.Done():
+			timer.Stop()
+			return c.ended()
+		}
 	}
 }

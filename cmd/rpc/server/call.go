@@ -31,6 +31,7 @@ type call struct {
 	changed  bool  // its answer is not to be refused; see rule
 	charged  int64 // of the server's bytes
 	in, out  int64
+	spent    int64 // of these, counted against rates
 	rows     int64
 	forks    map[string]bool // whose rates it is charged to
 }

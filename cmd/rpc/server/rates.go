@@ -49,8 +49,7 @@ func (x *rates) begin(who string, r Rates) error {
 		wait = max(wait, (1-u.bytes)/r.Bytes)
 	}
 	if wait > 0 {
-		after := time.Duration(min(wait*float64(time.Second), math.MaxInt64/2))
-		return wire.Overloadf(after+time.Millisecond, "%s is over its rate", who)
+		return wire.Overloadf(after(wait), "%s is over its rate", who)
 	}
 	u.calls--
 	return nil
@@ -64,6 +63,26 @@ func (x *rates) spend(who string, r Rates, bytes float64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.find(who, r).bytes -= bytes
+}
+
+// owed is how long it takes until the bytes that were moved beyond the rate are made up
+// for.
+func (x *rates) owed(who string, r Rates) time.Duration {
+	if r.Bytes <= 0 {
+		return 0
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	u := x.find(who, r)
+	if u.bytes > 0 {
+		return 0
+	}
+	return after((1 - u.bytes) / r.Bytes)
+}
+
+// after is when to come back who would have to wait for so many seconds.
+func after(seconds float64) time.Duration {
+	return time.Duration(min(seconds*float64(time.Second), math.MaxInt64/2)) + time.Millisecond
 }
 
 // find gives the usage, refilled. A new one may use one second's worth at once.

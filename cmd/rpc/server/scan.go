@@ -122,6 +122,10 @@ func (p *pages) send(it *engine.Iterator) error {
 			if err := p.flush(tinepb.ScanResponse_END_UNSPECIFIED, &began); err != nil {
 				return err
 			}
+			if err := p.c.pace(deadline); err != nil {
+				return err
+			}
+			began = time.Now()
 		}
 	}
 	if err := it.Error(); err != nil {

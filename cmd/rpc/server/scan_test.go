@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -245,4 +246,55 @@ func TestLargeRowsTakeRoomUntilTheyAreSent(t *testing.T) {
 	require.NoError(t, err, "twice as much in all as there may be at a time")
 	require.Equal(t, tinepb.ScanResponse_RANGE, last.GetEnd())
 	require.Len(t, rows, 40)
+}
+
+func TestAScanIsNoFasterThanItsCallersRate(t *testing.T) {
+	who := make(users)
+	who.grant("root", "write main")
+	who.grant("slow", "read main")
+	who["slow"].rates = server.Rates{Bytes: 8 << 10}
+	n := startNode(t, server.Options{Auth: who, Limits: server.Limits{ScanTime: 500 * time.Millisecond}})
+	m := &tinepb.WriteRequest{Forks: []*tinepb.Ref{ref("main")}, NoSync: true}
+	for i := range 400 {
+		m.Ops = append(m.Ops, set(0, fmt.Sprintf("k%03d", i), strings.Repeat("x", 1<<10)))
+	}
+	require.NoError(t, failed(n.Write(as(t.Context(), "root"), m)))
+	stream, err := n.Scan(as(t.Context(), "slow"), &tinepb.ScanRequest{Source: fork("main"), MessageBytes: 4 << 10})
+	require.NoError(t, err)
+	rows, last := 0, new(tinepb.ScanResponse)
+	for last.GetEnd() == tinepb.ScanResponse_END_UNSPECIFIED {
+		last, err = stream.Recv()
+		require.NoError(t, err)
+		rows += len(last.GetRows())
+	}
+	require.Equal(t, tinepb.ScanResponse_DEADLINE, last.GetEnd(), "there is a hundred times as much")
+	require.NotEmpty(t, last.GetResume())
+	require.Less(t, rows, 100)
+}
+
+func TestAScanThatWaitsForItsRateEndsWithItsCallerAndTheNode(t *testing.T) {
+	for name, stop := range map[string]func(n *node, cancel func()){
+		"its caller goes": func(_ *node, cancel func()) { cancel() },
+		"the node stops":  func(n *node, _ func()) { require.NoError(t, n.server.Shutdown(t.Context())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			who := make(users)
+			who.grant("slow", "read main", "write main")
+			n := startNode(t, server.Options{Auth: who})
+			main, err := n.store.Fork("main")
+			require.NoError(t, err)
+			for i := range 40 {
+				require.NoError(t, main.Set(fmt.Appendf(nil, "k%03d", i), bytes.Repeat([]byte("x"), 1<<10), engine.NoSync))
+			}
+			who["slow"].rates = server.Rates{Bytes: 0.001}
+			ctx, cancel := context.WithCancel(as(t.Context(), "slow"))
+			defer cancel()
+			s, err := n.Scan(ctx, &tinepb.ScanRequest{Source: fork("main"), MessageBytes: 4 << 10})
+			require.NoError(t, err)
+			_, err = s.Recv()
+			require.NoError(t, err)
+			stop(n, cancel)
+			require.Eventually(t, func() bool { return n.server.Load().Scans == 0 }, time.Minute, time.Millisecond)
+		})
+	}
 }

@@ -118,6 +118,11 @@ func TestWhatOthersReachIsSafeUnlessItIsAskedFor(t *testing.T) {
 		{"no profiles", []string{"--pprof", "off"}, ""},
 		{"no port", []string{"--listen", "127.0.0.1"}, "not HOST:PORT"},
 		{"no service", []string{"--listen", "off"}, "not HOST:PORT"},
+		{"less memory than one write takes", []string{"--max-bytes-in-flight", "1MiB"}, "max-bytes-in-flight and max-receive-bytes: 1048576 bytes have no room for one write of 4194304"},
+		{"writes larger than all memory", []string{"--max-receive-bytes", "512MiB"}, "have no room for one write of 536870912"},
+		{"writes of which the batch has no room", []string{"--max-receive-bytes", "200MiB"}, "have no room for one write"},
+		{"little memory for small writes", []string{"--max-bytes-in-flight", "1MiB", "--max-receive-bytes", "8KiB"}, ""},
+		{"large writes and the memory for them", []string{"--max-receive-bytes", "512MiB", "--max-bytes-in-flight", "2GiB"}, ""},
 		{"a time below nothing", []string{"--drain-timeout", "-1s"}, "not below 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

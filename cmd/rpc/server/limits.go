@@ -1,6 +1,9 @@
 package server
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Limits bound what callers can take of a node. A field that is 0 has its default.
 type Limits struct {
@@ -66,6 +69,23 @@ type Limits struct {
 type Rates struct {
 	Calls float64 // a second
 	Bytes float64 // a second, of keys and values in both directions
+}
+
+// writeBytes is what a part of a request that writes takes in all, beside its bytes: in
+// the message, and in the batch that is made of it.
+const writeBytes = partBytes + 16
+
+// Validate says what in the limits does not go together, once fields that are 0 have
+// their defaults.
+func (l Limits) Validate() error {
+	l = l.withDefaults()
+	// A write's message and its batch are there at the same time. What never fits would be
+	// told to come again, for ever.
+	least := 2*int64(l.MaxReceiveBytes) + int64(min(l.MaxParts, l.MaxReceiveBytes/2))*writeBytes + 1<<10
+	if l.MaxBytesInFlight < least {
+		return fmt.Errorf("%d bytes have no room for one write of %d bytes, which may take %d", l.MaxBytesInFlight, l.MaxReceiveBytes, least)
+	}
+	return nil
 }
 
 func (l Limits) withDefaults() Limits {

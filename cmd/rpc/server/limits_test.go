@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tinedb/tine/cmd/rpc/server"
 	"github.com/tinedb/tine/cmd/rpc/tinepb"
@@ -435,4 +436,27 @@ func TestACallIsChargedOnceToAForkThatItNamesOften(t *testing.T) {
 	n = start(server.Rates{Bytes: 1 << 20}) // of which the message is a tenth
 	require.NoError(t, failed(n.Write(t.Context(), m)))
 	require.NoError(t, failed(n.Get(t.Context(), &tinepb.GetRequest{Source: fork("x"), Keys: [][]byte{[]byte("k")}})))
+}
+
+// The least memory that Validate asks for has room for the writes that take the most: one
+// large row, and as many small ones as there can be.
+func TestLimitsThatAreValidHaveRoomForEveryWrite(t *testing.T) {
+	const receive = 64 << 10
+	limits := server.Limits{MaxReceiveBytes: receive, ScanMessageBytes: 1 << 10}
+	for limits.MaxBytesInFlight = 1 << 10; limits.Validate() != nil; limits.MaxBytesInFlight += 1 << 10 {
+		require.Less(t, limits.MaxBytesInFlight, int64(8<<20))
+	}
+	require.NoError(t, server.Limits{}.Validate())
+	n := startNode(t, server.Options{Limits: limits})
+	ids := newClock()
+	large := batch(ids.id(), "main", "k", "")
+	large.Ops[0].Value = make([]byte, receive-proto.Size(large)-8)
+	small := batch(ids.id(), "main", "k", "")
+	for room := (receive - proto.Size(small)) / (proto.Size(small.Ops[0]) + 2); room > 0; room-- {
+		small.Ops = append(small.Ops, small.Ops[0])
+	}
+	for _, m := range []*tinepb.WriteRequest{large, small} {
+		require.InDelta(t, receive, proto.Size(m), 16)
+		require.True(t, n.write(m))
+	}
 }

@@ -382,3 +382,35 @@ func TestHealthIsForEverybodyAndReflectionForThoseWhoAreKnown(t *testing.T) {
 	err = conn.Invoke(as(t.Context(), "nothing"), "/tine.v1.Tine/Explode", &tinepb.AboutRequest{}, &tinepb.AboutResponse{})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 }
+
+func TestNoNameOfAForeignForkIsTold(t *testing.T) {
+	who := make(users)
+	who.grant("root", "read *", "fork *")
+	who.grant("agent", "read mine", "fork mine", "read @s")
+	n := startNode(t, server.Options{Auth: who})
+	root, agent := as(t.Context(), "root"), as(t.Context(), "agent")
+	for _, step := range [][2]string{{"main", "secret-parent"}, {"secret-parent", "mine"}, {"mine", "secret-child"}} {
+		require.NoError(t, failed(n.CreateForks(root, &tinepb.CreateForksRequest{From: fork(step[0]), Names: []string{step[1]}})))
+	}
+	require.NoError(t, failed(n.CreateSnapshot(root, &tinepb.CreateSnapshotRequest{Fork: ref("secret-parent"), Name: "s"})))
+	for ctx, name := range map[context.Context]string{root: "secret-parent", agent: ""} {
+		f, err := n.GetFork(ctx, &tinepb.GetForkRequest{Fork: ref("mine")})
+		require.NoError(t, err)
+		require.Equal(t, name, f.GetFork().GetParent())
+		require.NotZero(t, f.GetFork().GetParentId())
+		forks, err := n.ListForks(ctx, &tinepb.ListForksRequest{Prefix: "mine"})
+		require.NoError(t, err)
+		require.Equal(t, name, forks.GetForks()[0].GetParent())
+		s, err := n.GetSnapshot(ctx, &tinepb.GetSnapshotRequest{Snapshot: ref("s")})
+		require.NoError(t, err)
+		require.Equal(t, name, s.GetSnapshot().GetFork())
+		snapshots, err := n.ListSnapshots(ctx, &tinepb.ListSnapshotsRequest{})
+		require.NoError(t, err)
+		require.Equal(t, name, snapshots.GetSnapshots()[0].GetFork())
+	}
+	for _, dry := range []bool{true, false} {
+		err := failed(n.DropForks(agent, &tinepb.DropForksRequest{What: &tinepb.DropForksRequest_Subtree{Subtree: ref("mine")}, DryRun: dry}))
+		require.ErrorIs(t, err, wire.ErrDenied)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}

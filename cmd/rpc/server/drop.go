@@ -52,7 +52,7 @@ func (c *call) dropNamed(refs []*tinepb.Ref, m *tinepb.DropForksRequest) (*tinep
 			if err != nil {
 				return nil, err
 			}
-			answer.Forks = append(answer.Forks, forkInfo(info))
+			answer.Forks = append(answer.Forks, c.forkInfo(info))
 		}
 		return answer, nil
 	}
@@ -85,7 +85,7 @@ func (c *call) dropPrefix(prefix string, m *tinepb.DropForksRequest) (*tinepb.Dr
 		return forks, nil
 	}
 	if m.GetDryRun() {
-		return dryRun(selected())
+		return c.dryRun(selected())
 	}
 	return c.dropSelected(selected, func() (int, error) {
 		return c.s.store.DropPrefix(prefix, writeOptions(m.GetNoSync())...)
@@ -107,14 +107,14 @@ func (c *call) dropSubtree(ref *tinepb.Ref, m *tinepb.DropForksRequest) (*tinepb
 			return nil, err
 		}
 		for _, f := range forks {
-			if err := c.allow(f.Name, VerbFork); err != nil {
-				return nil, err
+			if c.allow(f.Name, VerbFork) != nil { // whose error would name it
+				return nil, fmt.Errorf("%w: %s may not %s all that was made from %s", wire.ErrDenied, c.principal.Name(), VerbFork, ref.GetName())
 			}
 		}
 		return forks, nil
 	}
 	if m.GetDryRun() {
-		return dryRun(selected())
+		return c.dryRun(selected())
 	}
 	return c.dropSelected(selected, func() (int, error) {
 		if c.principal.MayAll(VerbFork, "") {
@@ -146,13 +146,13 @@ func (c *call) dropSelected(selected func() ([]engine.ForkInfo, error), run func
 	return &tinepb.DropForksResponse{Dropped: uint64(n)}, nil
 }
 
-func dryRun(forks []engine.ForkInfo, err error) (*tinepb.DropForksResponse, error) {
+func (c *call) dryRun(forks []engine.ForkInfo, err error) (*tinepb.DropForksResponse, error) {
 	if err != nil {
 		return nil, err
 	}
 	answer := &tinepb.DropForksResponse{Dropped: uint64(len(forks))}
 	for _, f := range forks {
-		answer.Forks = append(answer.Forks, forkInfo(f))
+		answer.Forks = append(answer.Forks, c.forkInfo(f))
 	}
 	return answer, nil
 }

@@ -17,11 +17,20 @@ const (
 	listMost = 16 << 10
 )
 
-func forkInfo(f engine.ForkInfo) *tinepb.ForkInfo {
+// forkInfo describes a fork to the caller.
+func (c *call) forkInfo(f engine.ForkInfo) *tinepb.ForkInfo {
 	return &tinepb.ForkInfo{
-		Id: f.ID, Name: f.Name, ParentId: f.ParentID, Parent: f.Parent, CreatedUnixNano: f.Created.UnixNano(),
+		Id: f.ID, Name: f.Name, ParentId: f.ParentID, Parent: c.shown(f.Parent), CreatedUnixNano: f.Created.UnixNano(),
 		Depth: int64(f.Depth), MemtableBytes: f.MemtableBytes, Tables: tableSizes(f.TableSizes),
 	}
+}
+
+// shown is a fork's name, or nothing if the caller may not read that fork.
+func (c *call) shown(name string) string {
+	if isSystem(name) || !c.principal.May(VerbRead, name) {
+		return ""
+	}
+	return name
 }
 
 func tableSizes(t engine.TableSizes) *tinepb.TableSizes {
@@ -30,7 +39,8 @@ func tableSizes(t engine.TableSizes) *tinepb.TableSizes {
 
 // GetFork describes a fork.
 func (s *Server) GetFork(ctx context.Context, m *tinepb.GetForkRequest) (*tinepb.GetForkResponse, error) {
-	f, err := callOf(ctx).fork(m.GetFork(), VerbRead)
+	c := callOf(ctx)
+	f, err := c.fork(m.GetFork(), VerbRead)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +48,7 @@ func (s *Server) GetFork(ctx context.Context, m *tinepb.GetForkRequest) (*tinepb
 	if err != nil {
 		return nil, err
 	}
-	return &tinepb.GetForkResponse{Fork: forkInfo(info)}, nil
+	return &tinepb.GetForkResponse{Fork: c.forkInfo(info)}, nil
 }
 
 // ListForks describes a page of the forks that the caller may read.
@@ -55,7 +65,7 @@ func (s *Server) ListForks(ctx context.Context, m *tinepb.ListForksRequest) (*ti
 			if isSystem(f.Name) || !c.principal.May(VerbRead, f.Name) {
 				continue
 			}
-			answer.Forks = append(answer.Forks, forkInfo(f))
+			answer.Forks = append(answer.Forks, c.forkInfo(f))
 			if len(answer.Forks) == limit {
 				if i+1 < len(step) || len(step) == listStep {
 					answer.Next = next

@@ -8,9 +8,10 @@ import (
 	"github.com/tinedb/tine/engine"
 )
 
-func snapshotInfo(n engine.SnapshotInfo) *tinepb.SnapshotInfo {
+// snapshotInfo describes a snapshot to the caller.
+func (c *call) snapshotInfo(n engine.SnapshotInfo) *tinepb.SnapshotInfo {
 	return &tinepb.SnapshotInfo{
-		Id: n.ID, Name: n.Name, ForkId: n.ForkID, Fork: n.Fork, CreatedUnixNano: n.Created.UnixNano(),
+		Id: n.ID, Name: n.Name, ForkId: n.ForkID, Fork: c.shown(n.Fork), CreatedUnixNano: n.Created.UnixNano(),
 		Depth: int64(n.Depth), Tables: tableSizes(n.TableSizes),
 	}
 }
@@ -34,7 +35,8 @@ func (s *Server) CreateSnapshot(ctx context.Context, m *tinepb.CreateSnapshotReq
 
 // GetSnapshot describes a snapshot.
 func (s *Server) GetSnapshot(ctx context.Context, m *tinepb.GetSnapshotRequest) (*tinepb.GetSnapshotResponse, error) {
-	n, err := callOf(ctx).snapshot(m.GetSnapshot(), VerbRead)
+	c := callOf(ctx)
+	n, err := c.snapshot(m.GetSnapshot(), VerbRead)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +44,7 @@ func (s *Server) GetSnapshot(ctx context.Context, m *tinepb.GetSnapshotRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &tinepb.GetSnapshotResponse{Snapshot: snapshotInfo(info)}, nil
+	return &tinepb.GetSnapshotResponse{Snapshot: c.snapshotInfo(info)}, nil
 }
 
 // ListSnapshots describes a page of the snapshots that the caller may read. It costs
@@ -59,7 +61,7 @@ func (s *Server) ListSnapshots(ctx context.Context, m *tinepb.ListSnapshotsReque
 			answer.Next = answer.Snapshots[limit-1].GetName()
 			break
 		}
-		answer.Snapshots = append(answer.Snapshots, snapshotInfo(n))
+		answer.Snapshots = append(answer.Snapshots, c.snapshotInfo(n))
 	}
 	return answer, nil
 }

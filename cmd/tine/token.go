@@ -143,7 +143,7 @@ func appendEntry(path string, e *auth.Entry) error {
 
 // resolved follows links, and says what is there: nil if there is nothing.
 func resolved(path string) (string, fs.FileInfo, error) {
-	info, err := os.Lstat(path)
+	_, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, nil, nil
 	}
@@ -154,7 +154,8 @@ func resolved(path string) (string, fs.FileInfo, error) {
 	if err != nil {
 		return "", nil, err // a link to nothing, too
 	}
-	if info, err = os.Stat(target); err != nil {
+	info, err := os.Stat(target)
+	if err != nil {
 		return "", nil, err
 	}
 	return target, info, nil

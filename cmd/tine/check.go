@@ -10,28 +10,39 @@ import (
 
 // checkResult is a check as --json prints it. Its lists are never cut.
 type checkResult struct {
-	OK           bool           `json:"ok"`
-	Level        string         `json:"level"`
-	Problems     []checkProblem `json:"problems"`
-	Damage       []checkDamage  `json:"damage"`
-	Missing      []string       `json:"missing"`
-	Leaked       []string       `json:"leaked"`
-	Undecided    []string       `json:"undecided"`
-	Stale        []string       `json:"stale"`
-	Foreign      []string       `json:"foreign"`
-	Forks        int            `json:"forks"`
-	Snapshots    int            `json:"snapshots"`
-	Nodes        int            `json:"nodes"`
-	Tables       int            `json:"tables"`
-	Files        int            `json:"files"`
-	Rows         uint64         `json:"rows"`
-	TableBytes   uint64         `json:"table_bytes"`
-	LastLSN      uint64         `json:"last_lsn"`
-	LogRecords   uint64         `json:"log_records"`
-	TornLog      *checkPlace    `json:"torn_log"` // null: it is whole
-	TornManifest *checkPlace    `json:"torn_manifest"`
-	Hashes       []checkHash    `json:"hashes,omitempty"`
-	Lookups      uint64         `json:"lookups,omitempty"`
+	OK        bool           `json:"ok"`
+	Level     string         `json:"level"`
+	Problems  []checkProblem `json:"problems"`
+	Damage    []checkDamage  `json:"damage"`
+	Missing   []string       `json:"missing"`
+	Leaked    []string       `json:"leaked"`
+	Undecided []string       `json:"undecided"`
+	Stale     []string       `json:"stale"`
+	Foreign   []string       `json:"foreign"`
+	*CheckCounts
+	*CheckMoreCounts
+	TornLog      *checkPlace `json:"torn_log"` // null: it is whole
+	TornManifest *checkPlace `json:"torn_manifest"`
+	Hashes       []checkHash `json:"hashes,omitempty"`
+	Lookups      uint64      `json:"lookups,omitempty"`
+}
+
+// CheckCounts are what a check went through. A node that has found damage gives none.
+// Its name is exported for the decoder of JSON, which fills no other embedded type.
+type CheckCounts struct {
+	Forks      int    `json:"forks"`
+	Snapshots  int    `json:"snapshots"`
+	Tables     int    `json:"tables"`
+	Files      int    `json:"files"`
+	TableBytes uint64 `json:"table_bytes"`
+	LastLSN    uint64 `json:"last_lsn"`
+	LogRecords uint64 `json:"log_records"`
+}
+
+// CheckMoreCounts are those that a node does not give.
+type CheckMoreCounts struct {
+	Nodes int    `json:"nodes"`
+	Rows  uint64 `json:"rows"`
 }
 
 type checkProblem struct {
@@ -135,15 +146,34 @@ func (a *app) checkNode(level string, of engine.CheckLevel) error {
 		if err != nil {
 			return err
 		}
-		return a.printCheck(level, report)
+		return a.printCheckOf(ofNode, level, report)
 	})
 }
 
-func (a *app) printCheck(level string, report *engine.CheckReport) (err error) {
+// checked is what a check looked at, which says what it has counted.
+type checked bool
+
+const (
+	ofFiles checked = false
+	ofNode  checked = true // while it runs
+)
+
+func (a *app) printCheck(level string, report *engine.CheckReport) error {
+	return a.printCheckOf(ofFiles, level, report)
+}
+
+func (a *app) printCheckOf(what checked, level string, report *engine.CheckReport) (err error) {
 	if a.json {
-		err = a.printJSON(a.checkResult(level, report))
+		result := a.checkResult(level, report)
+		if what == ofNode {
+			result.CheckMoreCounts = nil
+			if !report.OK() {
+				result.CheckCounts = nil
+			}
+		}
+		err = a.printJSON(result)
 	} else {
-		err = a.printf("%s", a.checkText(level, report))
+		err = a.printf("%s", a.checkText(what, level, report))
 	}
 	if err == nil && !report.OK() {
 		return &reportedError{code: exitCorrupt}

@@ -19,7 +19,7 @@ const (
 )
 
 // checkText is a check for people: what is wrong first, the verdict last.
-func (a *app) checkText(level string, r *engine.CheckReport) string {
+func (a *app) checkText(what checked, level string, r *engine.CheckReport) string {
 	var b strings.Builder
 	shown := r.Problems[:min(len(r.Problems), maxCheckLines)]
 	for i := range shown {
@@ -54,8 +54,14 @@ func (a *app) checkText(level string, r *engine.CheckReport) string {
 		}
 		fmt.Fprintf(&b, "%016x  %s  (%s rows)\n", h.Hash, h.Name, picture.Count(h.Rows))
 	}
-	fmt.Fprintf(&b, "%d forks, %d snapshots, %d nodes, %d tables (%s) in %d files, %s rows, last LSN %d\n",
-		r.Forks, r.Snapshots, r.Nodes, r.Tables, picture.Size(r.TableBytes), r.Files, picture.Count(r.Rows), r.LastLSN)
+	switch {
+	case what == ofFiles:
+		fmt.Fprintf(&b, "%d forks, %d snapshots, %d nodes, %d tables (%s) in %d files, %s rows, last LSN %d\n",
+			r.Forks, r.Snapshots, r.Nodes, r.Tables, picture.Size(r.TableBytes), r.Files, picture.Count(r.Rows), r.LastLSN)
+	case r.OK():
+		fmt.Fprintf(&b, "%d forks, %d snapshots, %d tables (%s) in %d files, last LSN %d\n",
+			r.Forks, r.Snapshots, r.Tables, picture.Size(r.TableBytes), r.Files, r.LastLSN)
+	}
 	if r.OK() {
 		fmt.Fprintf(&b, "ok (%s check)\n", level)
 	} else {
@@ -154,9 +160,12 @@ func (a *app) checkResult(level string, r *engine.CheckReport) checkResult {
 	result := checkResult{
 		OK: r.OK(), Level: level, Problems: []checkProblem{}, Damage: []checkDamage{},
 		Missing: names(r.Missing), Leaked: names(r.Leaked), Undecided: names(r.Undecided), Stale: names(r.Stale), Foreign: names(r.Foreign),
-		Forks: r.Forks, Snapshots: r.Snapshots, Nodes: r.Nodes, Tables: r.Tables, Files: r.Files,
-		Rows: r.Rows, TableBytes: r.TableBytes, LastLSN: r.LastLSN, LogRecords: r.LogRecords,
-		TornLog: place(r.TornLog, r.TornLogAt), TornManifest: place(r.TornManifest, r.TornManifestAt), Lookups: r.Lookups,
+		CheckCounts: &CheckCounts{
+			Forks: r.Forks, Snapshots: r.Snapshots, Tables: r.Tables, Files: r.Files,
+			TableBytes: r.TableBytes, LastLSN: r.LastLSN, LogRecords: r.LogRecords,
+		},
+		CheckMoreCounts: &CheckMoreCounts{r.Nodes, r.Rows},
+		TornLog:         place(r.TornLog, r.TornLogAt), TornManifest: place(r.TornManifest, r.TornManifestAt), Lookups: r.Lookups,
 	}
 	for _, p := range r.Problems {
 		q := checkProblem{File: p.File, Offset: p.Offset, Length: p.Length, Text: p.Text, Unreadable: p.Unreadable, Forks: slices.Clone(p.Forks)}

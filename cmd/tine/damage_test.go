@@ -14,6 +14,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tinedb/tine/cmd/rpc/server"
 	"github.com/tinedb/tine/engine"
 )
 
@@ -219,4 +220,29 @@ func asNobody(t *testing.T, args ...string) result {
 		require.NoError(t, err)
 	}
 	return result{cmd.ProcessState.ExitCode(), out.String(), errOut.String()}
+}
+
+func TestACheckOfANodeSaysOnlyWhatWasCounted(t *testing.T) {
+	dir, table := flushedStore(t)
+	addr := serveHere(t, dir, server.Options{})
+	text := ok(t, at(addr, "check")...)
+	require.Regexp(t, `3 forks, 0 snapshots, \d+ tables \(.*\) in \d+ files, last LSN \d+\n`, text, "and the node's own")
+	require.NotContains(t, text, "nodes")
+	require.NotContains(t, text, "rows")
+	counts := inJSON[map[string]any](t, at(addr, "check")...)
+	require.EqualValues(t, 3, counts["forks"])
+	require.NotContains(t, counts, "nodes")
+	require.NotContains(t, counts, "rows")
+
+	damage(t, table, 10)
+	r := tine(at(addr, "check")...)
+	require.Equal(t, exitCorrupt, r.code)
+	require.Contains(t, r.out, "damage in "+filepath.Base(table))
+	require.NotContains(t, r.out, "0 forks")
+	require.NotContains(t, r.out, "last LSN")
+	r = tine(at(addr, "--json", "check")...)
+	require.Equal(t, exitCorrupt, r.code)
+	require.NotContains(t, r.out, `"forks":0`)
+	require.NotContains(t, r.out, `"last_lsn"`)
+	damage(t, table, 10) // as it was
 }

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tinedb/tine/engine"
@@ -147,26 +146,4 @@ func TestNoFileGoesBeforeTheManifestThatAllowsIt(t *testing.T) {
 	}
 	require.Positive(t, atRisk)
 	require.Less(t, atRisk, len(images))
-}
-
-// A closed iterator may have been the last to keep a dropped fork's files. They go
-// although nothing happens any more that would make a worker look.
-func TestFilesGoWithTheIteratorThatKeptThem(t *testing.T) {
-	disk := crashfs.New()
-	s := open(t, "/db", &engine.Options{FS: disk})
-	child, err := fork(t, s, engine.MainFork).Fork("child")
-	require.NoError(t, err)
-	require.NoError(t, child.Set([]byte("a"), []byte("1")))
-	require.NoError(t, s.Flush())
-	it, err := child.NewIter(engine.Range{})
-	require.NoError(t, err)
-	require.True(t, it.First())
-	require.NoError(t, child.Drop())
-	require.NoError(t, s.Settle())
-	time.Sleep(50 * time.Millisecond) // a turn that began late would do what nobody woke it for
-	require.Len(t, tableFiles(disk), 1)
-	require.True(t, it.Valid())
-	require.NoError(t, it.Close())
-	require.Eventually(t, func() bool { return len(tableFiles(disk)) == 0 }, 20*time.Second, time.Millisecond)
-	require.NoError(t, s.Verify())
 }

@@ -196,26 +196,15 @@ func (t *Forks) After(id ids.ForkID, limit int) (out []Fork) {
 // Tops tells fn of the tops of at most limit forks whose ids are above id, by rising
 // id, and gives the last id it came to; more is false once there are none behind it.
 func (t *Forks) Tops(id ids.ForkID, limit int, fn func(top ids.NodeID)) (last ids.ForkID, more bool) {
-	if t.Len() == 0 {
-		return id, false
-	}
-	at := t.byID.find(func(slot uint32) bool { return t.record(slot).id <= id })
-	for slot := range t.byID.from(at) {
-		if limit == 0 {
-			return id, true
-		}
-		limit--
-		r := t.record(slot)
-		id = r.id
-		fn(r.top)
-	}
-	return id, false
+	return t.some(id, limit, func(r *forkRecord) { fn(r.top) })
 }
 
-// Parents tells fn of at most limit forks whose ids are above id, by rising id, and what
-// each was made from. It gives the last id it came to; more is false once there are none
-// behind it.
+// Parents is Tops for what each fork was made from.
 func (t *Forks) Parents(id ids.ForkID, limit int, fn func(fork, parent ids.ForkID)) (last ids.ForkID, more bool) {
+	return t.some(id, limit, func(r *forkRecord) { fn(r.id, r.parent) })
+}
+
+func (t *Forks) some(id ids.ForkID, limit int, fn func(*forkRecord)) (last ids.ForkID, more bool) {
 	if t.Len() == 0 {
 		return id, false
 	}
@@ -227,7 +216,7 @@ func (t *Forks) Parents(id ids.ForkID, limit int, fn func(fork, parent ids.ForkI
 		limit--
 		r := t.record(slot)
 		id = r.id
-		fn(r.id, r.parent)
+		fn(r)
 	}
 	return id, false
 }

@@ -37,7 +37,7 @@ func Kill() fuzz.Trial {
 		Sometimes: map[string]int{
 			"kills": 300, "kills before it served": 30, "answers": 100_000, "stretches judged": 306,
 			"forks written, between two kills each": 2_000, "calls without an answer": 1_000,
-			"batches sent again: applied before the kill": 100, "batches sent again: applied now": 50, "batches sent again twice at once": 50,
+			"batches sent again: applied before the kill": 30, "batches sent again: applied now": 50, "batches sent again twice at once": 50,
 			"write: done": 10_000, "write: missing": 1_000, "read: done": 5_000, "fork: done": 1_000, "fork: exists": 500, "drop: done": 500,
 			"reset: done": 500, "rename: done": 100, "list: done": 1_000, "directories checked after a kill": 36, "nodes stopped": 6,
 			"tables at the end": 6,

@@ -14,12 +14,19 @@ import (
 	"github.com/tinedb/tine/sstable"
 )
 
+// Ref says which fork or snapshot is meant: that of the name, and if ID is not 0 only if
+// it has that number too. Another that was made or renamed to bear the name is not it.
+type Ref struct {
+	Name string
+	ID   uint64
+}
+
 // BackupOptions say what a backup holds. The zero value is all of the store.
 type BackupOptions struct {
-	// Forks and Snapshots are the names of those to be held. If both are empty, all
-	// are; otherwise only these, of which at least one is a fork. Of the others nothing
-	// gets into the backup, neither a row nor a name.
-	Forks, Snapshots []string
+	// Forks and Snapshots are those to be held, which must be there at the moment that is
+	// copied. If both are empty, all are; otherwise only these, of which at least one is
+	// a fork. Of the others nothing gets into the backup, neither a row nor a name.
+	Forks, Snapshots []Ref
 	// Progress is told how many bytes of tables are copied, and how many there are, if
 	// it is not nil. It is called from the goroutine that called Backup.
 	Progress func(done, total uint64)

@@ -185,7 +185,13 @@ func TestBackupOfSomeForksHoldsNothingOfTheOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, flushed.Set([]byte("hidden-too"), secret))
 
-	o := engine.BackupOptions{Forks: []string{"f07", "f09"}, Snapshots: []string{"late"}}
+	f07 := fork(t, s, "f07")
+	late, err := s.Snapshot("late")
+	require.NoError(t, err)
+	o := engine.BackupOptions{
+		Forks:     []engine.Ref{{Name: "f07", ID: f07.ID()}, {Name: "f09"}, {Name: "f07"}},
+		Snapshots: []engine.Ref{{Name: "late", ID: late.ID()}},
+	}
 	report := backUp(t, s, disk, "/memory", o)
 	require.Equal(t, 2, report.Forks)
 	require.Equal(t, 1, report.Snapshots)
@@ -193,7 +199,12 @@ func TestBackupOfSomeForksHoldsNothingOfTheOthers(t *testing.T) {
 	backUp(t, s, disk, "/tables", o)
 
 	for _, o := range []engine.BackupOptions{
-		{Forks: []string{"nobody"}}, {Forks: []string{"f07"}, Snapshots: []string{"nothing"}}, {Snapshots: []string{"late"}},
+		{Forks: []engine.Ref{{Name: "nobody"}}},
+		{Forks: []engine.Ref{{Name: "f07"}}, Snapshots: []engine.Ref{{Name: "nothing"}}},
+		{Snapshots: []engine.Ref{{Name: "late"}}},
+		{Forks: []engine.Ref{{Name: "f07", ID: fork(t, s, "f09").ID()}}},
+		{Forks: []engine.Ref{{Name: "f09", ID: f07.ID()}}},
+		{Forks: []engine.Ref{{Name: "f07"}}, Snapshots: []engine.Ref{{Name: "late", ID: f07.ID()}}},
 	} {
 		to, err := engine.NewBackupDir("/refused", &engine.Options{FS: disk})
 		require.NoError(t, err)
@@ -216,6 +227,39 @@ func TestBackupOfSomeForksHoldsNothingOfTheOthers(t *testing.T) {
 			require.NotContains(t, string(content), "hidden", name)
 		}
 	}
+}
+
+// The caller has looked at a fork and a snapshot, and others have their names by the time
+// that the moment of the backup is chosen.
+func TestABackupOfWhatHasAnotherNameNowIsRefused(t *testing.T) {
+	disk := crashfs.New()
+	s := mixedStore(t, small(disk))
+	main, f07 := fork(t, s, engine.MainFork), fork(t, s, "f07")
+	late, err := s.Snapshot("late")
+	require.NoError(t, err)
+	refs := engine.BackupOptions{Forks: []engine.Ref{{Name: "f07", ID: f07.ID()}}, Snapshots: []engine.Ref{{Name: "late", ID: late.ID()}}}
+	backUp(t, s, disk, "/before", refs)
+	refused := func(want error) {
+		to := backupDir(t, disk, "/refused")
+		_, err := s.Backup(context.Background(), to, refs)
+		require.ErrorIs(t, err, want)
+		require.NoError(t, to.Abort())
+	}
+	require.NoError(t, f07.Rename("elsewhere"))
+	refused(engine.ErrForkNotFound)
+	_, err = main.Fork("f07")
+	require.NoError(t, err)
+	refused(engine.ErrForkNotFound)
+	refs.Forks[0].Name = "elsewhere"
+	backUp(t, s, disk, "/between", refs)
+	require.NoError(t, late.Rename("later"))
+	_, err = main.Snapshot("late")
+	require.NoError(t, err)
+	refused(engine.ErrSnapshotNotFound)
+	refs.Snapshots[0].Name = "later"
+	backUp(t, s, disk, "/after", refs)
+	require.NoError(t, s.Close())
+	require.Equal(t, sound(t, disk, "/before")["@late"], sound(t, disk, "/after")["@later"])
 }
 
 // hookSink calls a function before each file of a backup.

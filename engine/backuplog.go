@@ -86,38 +86,50 @@ func (b *backup) choose(r *replay) error {
 	if len(b.opts.Forks) == 0 {
 		return fmt.Errorf("no fork is named: a store has at least one")
 	}
-	forks, snapshots := map[string]bool{}, map[string]bool{}
-	for _, name := range b.opts.Forks {
-		if !r.state.Forks.HasName(name) {
-			return fmt.Errorf("fork %q: %w", name, ErrForkNotFound)
+	forks, snapshots := map[ids.ForkID]bool{}, map[ids.SnapshotID]bool{}
+	for _, ref := range b.opts.Forks {
+		f, ok := r.state.Forks.Named(ref.Name)
+		if !ok || !ref.means(uint64(f.ID)) {
+			return fmt.Errorf("%s: %w", ref.text("fork"), ErrForkNotFound)
 		}
-		forks[name] = true
+		forks[f.ID] = true
 	}
-	for _, name := range b.opts.Snapshots {
-		snapshots[name] = false
+	byName := make(map[string]ids.SnapshotID, len(r.state.Snapshots))
+	for id, n := range r.state.Snapshots {
+		byName[n.Name] = id
+	}
+	for _, ref := range b.opts.Snapshots {
+		id, ok := byName[ref.Name]
+		if !ok || !ref.means(uint64(id)) {
+			return fmt.Errorf("%s: %w", ref.text("snapshot"), ErrSnapshotNotFound)
+		}
+		snapshots[id] = true
 	}
 	var drop []ids.ForkID
 	for f := range r.state.Forks.All() {
-		if !forks[f.Name] {
+		if !forks[f.ID] {
 			drop = append(drop, f.ID)
 		}
 	}
 	for _, id := range drop {
 		r.state.Forks.Drop(id)
 	}
-	for id, n := range r.state.Snapshots {
-		if _, asked := snapshots[n.Name]; asked {
-			snapshots[n.Name] = true
-		} else {
+	for id := range r.state.Snapshots {
+		if !snapshots[id] {
 			delete(r.state.Snapshots, id)
 		}
 	}
-	for name, found := range snapshots {
-		if !found {
-			return fmt.Errorf("snapshot %q: %w", name, ErrSnapshotNotFound)
-		}
-	}
 	return nil
+}
+
+// means tells whether the number is that of what is meant, whose name is right.
+func (r Ref) means(id uint64) bool { return r.ID == 0 || r.ID == id }
+
+func (r Ref) text(kind string) string {
+	if r.ID == 0 {
+		return fmt.Sprintf("%s %q", kind, r.Name)
+	}
+	return fmt.Sprintf("%s %q with number %d", kind, r.Name, r.ID)
 }
 
 // needed gives the memtables, and the nodes in memory, whose rows only the log holds.

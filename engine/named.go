@@ -5,7 +5,7 @@ import (
 	"github.com/tinedb/tine/manifest"
 )
 
-// A handle follows its fork: what is written through it lands in the fork that it was
+// A handle follows its fork, or snapshot: what is written through it lands in the fork that it was
 // made for, whatever that is called by then. Whoever takes names from others, as a
 // server does, cannot use such handles: between finding the fork and writing to it, it
 // may have been renamed, and the write would land in a fork that the caller did not
@@ -61,4 +61,37 @@ func (f *Fork) stillMeant() error {
 	defer f.s.mu.Unlock()
 	_, err := f.recordLocked()
 	return err
+}
+
+// SnapshotWhileNamed is Snapshot, but the handle means the snapshot only for as long as
+// it bears that name. After a rename its methods return ErrSnapshotNotFound, as after a
+// drop; see ForkWhileNamed. It shares the view of all other handles.
+func (s *Store) SnapshotWhileNamed(name string) (*Snapshot, error) {
+	n, err := s.Snapshot(name)
+	if err != nil {
+		return nil, err
+	}
+	n.bound, n.name = true, name
+	return n, nil
+}
+
+// meansLocked tells whether the handle means its snapshot while that has this name.
+func (n *Snapshot) meansLocked(name string) bool { return !n.bound || name == n.name }
+
+// nameLocked is what the snapshot is called, as far as the handle knows.
+func (n *Snapshot) nameLocked() string {
+	if n.bound {
+		return n.name
+	}
+	return n.n.Name
+}
+
+// stillMeant is that of forks.
+func (n *Snapshot) stillMeant() error {
+	if !n.bound {
+		return nil
+	}
+	n.s.mu.Lock()
+	defer n.s.mu.Unlock()
+	return n.goneLocked()
 }

@@ -133,3 +133,136 @@ func TestABatchDoesNotForgetThatAHandleIsForAName(t *testing.T) {
 	b.Set(bound, []byte("k"), []byte("for a only"))
 	require.ErrorIs(t, b.Commit(engine.NoSync), engine.ErrForkNotFound)
 }
+
+// After a rename every verb of a snapshot's handle that was made for the old name must
+// refuse, and none may have touched the snapshot, nor read it, nor say what it is called
+// now; a plain handle goes on.
+func TestASnapshotsHandleForANameMeansNothingAfterARename(t *testing.T) {
+	store, err := engine.Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	base, err := store.Fork(engine.MainFork)
+	require.NoError(t, err)
+	other, err := base.Fork("other")
+	require.NoError(t, err)
+	key, value := []byte("k"), []byte("v")
+	require.NoError(t, base.Set(key, value))
+	plain, err := base.Snapshot("a")
+	require.NoError(t, err)
+
+	for _, c := range []struct {
+		name string
+		do   func(n *engine.Snapshot) error
+	}{
+		{"get", func(n *engine.Snapshot) error { _, err := n.Get(key); return err }},
+		{"get of what is not there", func(n *engine.Snapshot) error { _, err := n.Get([]byte("x")); return err }},
+		{"get behind other bytes", func(n *engine.Snapshot) error {
+			out, err := n.AppendGet([]byte("x"), key)
+			require.Equal(t, "x", string(out))
+			return err
+		}},
+		{"iterator", func(n *engine.Snapshot) error {
+			it, err := n.NewIter(engine.Range{})
+			require.Nil(t, it)
+			return err
+		}},
+		{"scan", func(n *engine.Snapshot) error {
+			rows, err := n.Scan(engine.Range{})
+			for range rows {
+				t.Error("a row is read")
+			}
+			return err()
+		}},
+		{"fork", func(n *engine.Snapshot) error { _, err := n.Fork("child"); return err }},
+		{"many forks", func(n *engine.Snapshot) error { _, err := n.ForkMany([]string{"child", "child2"}); return err }},
+		{"source of a reset", func(n *engine.Snapshot) error { return other.Reset(n) }},
+		{"info", func(n *engine.Snapshot) error { _, err := n.Info(); return err }},
+		{"rename", func(n *engine.Snapshot) error { return n.Rename("c") }},
+		{"drop", func(n *engine.Snapshot) error { return n.Drop() }},
+	} {
+		for _, state := range []string{"unused", "read before"} {
+			t.Run(c.name+", "+state, func(t *testing.T) {
+				bound, err := store.SnapshotWhileNamed("a")
+				require.NoError(t, err)
+				require.Equal(t, plain.ID(), bound.ID())
+				if state != "unused" {
+					_, err := bound.Get(key)
+					require.NoError(t, err)
+				}
+				require.NoError(t, plain.Rename("secret"))
+				err = c.do(bound)
+				require.ErrorIs(t, err, engine.ErrSnapshotNotFound)
+				require.NotContains(t, err.Error(), "secret")
+				require.Equal(t, "a", bound.Name())
+				require.Equal(t, "secret", plain.Name())
+				got, err := plain.Get(key)
+				require.NoError(t, err)
+				require.Equal(t, value, got)
+				_, err = other.Get(key)
+				require.ErrorIs(t, err, engine.ErrNotFound)
+				require.Len(t, store.Forks(), 2)
+				require.Len(t, store.Snapshots(), 1)
+				require.Zero(t, store.Stats().OpenIterators)
+				require.NoError(t, plain.Rename("a"))
+			})
+		}
+	}
+}
+
+func TestASnapshotsHandleForANameIsNotForWhoeverTakesTheName(t *testing.T) {
+	store, err := engine.Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	base, err := store.Fork(engine.MainFork)
+	require.NoError(t, err)
+	_, err = store.SnapshotWhileNamed("a")
+	require.ErrorIs(t, err, engine.ErrSnapshotNotFound)
+	plain, err := base.Snapshot("a")
+	require.NoError(t, err)
+	bound, err := store.SnapshotWhileNamed("a")
+	require.NoError(t, err)
+	require.NoError(t, plain.Rename("b"))
+	_, err = base.Snapshot("a")
+	require.NoError(t, err)
+	require.ErrorIs(t, bound.Drop(), engine.ErrSnapshotNotFound)
+	require.Len(t, store.Snapshots(), 2)
+
+	renamed, err := store.SnapshotWhileNamed("b")
+	require.NoError(t, err)
+	require.NoError(t, renamed.Rename("c"), "its own rename it follows")
+	require.Equal(t, "c", renamed.Name())
+	require.NoError(t, renamed.Drop())
+}
+
+// Handles come and go by the call, and what they read through is one and goes with the
+// snapshot: no table may stay because of a handle that nobody has any more.
+func TestHandlesOfASnapshotKeepNothingWhenItIsDropped(t *testing.T) {
+	store, err := engine.Open(t.TempDir(), &engine.Options{Manual: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	base, err := store.Fork(engine.MainFork)
+	require.NoError(t, err)
+	require.NoError(t, base.Set([]byte("k"), []byte("v")))
+	_, err = base.Snapshot("a")
+	require.NoError(t, err)
+	require.NoError(t, base.DeleteRange(nil, nil))
+	require.NoError(t, store.Flush())
+	for range 10 {
+		for _, open := range []func(string) (*engine.Snapshot, error){store.Snapshot, store.SnapshotWhileNamed} {
+			n, err := open("a")
+			require.NoError(t, err)
+			got, err := n.Get([]byte("k"))
+			require.NoError(t, err)
+			require.Equal(t, "v", string(got))
+		}
+	}
+	require.NoError(t, store.Verify())
+	n, err := store.SnapshotWhileNamed("a")
+	require.NoError(t, err)
+	require.NoError(t, n.Drop())
+	require.NoError(t, base.DeleteRange(nil, nil))
+	require.NoError(t, store.Flush())
+	require.NoError(t, store.Compact())
+	require.NoError(t, store.Verify())
+	require.Zero(t, store.Stats().TableBytes)
+}

@@ -47,3 +47,21 @@ func TestIteratorsOfOneViewShareWhatIsAlive(t *testing.T) {
 	require.Same(t, &alive[0], &v.dead.aliveIn(top.Run)[0])
 	m.holds(m.s)
 }
+
+func TestAllHandlesOfASnapshotReadThroughOneView(t *testing.T) {
+	m := newMarking(t, 1<<20)
+	m.layer(MainFork, "abc")
+	_, err := m.fork(MainFork).Snapshot("s")
+	require.NoError(t, err)
+	m.s.forgetViews()
+	for range 10 {
+		for _, open := range []func(string) (*Snapshot, error){m.s.Snapshot, m.s.SnapshotWhileNamed} {
+			n, err := open("s")
+			require.NoError(t, err)
+			_, err = n.Get([]byte("a"))
+			require.NoError(t, err)
+		}
+	}
+	require.Len(t, m.s.mu.views, 1)
+	m.sound()
+}

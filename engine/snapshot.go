@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/tinedb/tine/compaction"
@@ -14,26 +16,34 @@ import (
 
 // Snapshot is a handle on a named, immutable state of a fork. It may be used
 // concurrently. After a drop its methods return ErrSnapshotNotFound.
+//
+// A handle is a few words and nobody keeps count of it: there may be many on one
+// snapshot, which can be told by their ID, and it makes no difference which is used.
 type Snapshot struct {
-	viewer
-	n *forktree.Snapshot
+	s     *Store
+	n     *forktree.Snapshot
+	used  *viewer // what all handles share
+	bound bool    // it means the snapshot only while it has this name; see named.go
+	name  string  // of a bound handle. Under Store.mu
 }
 
+// snapshotHandleLocked makes a handle.
 func (s *Store) snapshotHandleLocked(n *forktree.Snapshot) *Snapshot {
-	if h, ok := n.Local.(*Snapshot); ok {
-		return h
+	r, ok := n.Local.(*viewer)
+	if !ok {
+		r = &viewer{s: s}
+		r.state = func() (*forktree.Node, *memtable.Memtable, error) {
+			if n.Dropped() {
+				return nil, nil, fmt.Errorf("snapshot %d: %w", n.ID, ErrSnapshotNotFound)
+			}
+			return n.Node, nil, nil
+		}
+		n.Local = r
 	}
-	h := &Snapshot{n: n}
-	h.s = s
-	h.state = func() (*forktree.Node, *memtable.Memtable, error) {
-		return n.Node, nil, h.goneLocked()
-	}
-	n.Local = h
-	return h
+	return &Snapshot{s: s, n: n, used: r}
 }
 
-// Snapshot gives the handle of the snapshot of that name, or
-// ErrSnapshotNotFound.
+// Snapshot gives a handle of the snapshot of that name, or ErrSnapshotNotFound.
 func (s *Store) Snapshot(name string) (*Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +96,7 @@ func (f *Fork) Snapshot(name string, opts ...WriteOption) (*Snapshot, error) {
 func (n *Snapshot) Name() string {
 	n.s.mu.Lock()
 	defer n.s.mu.Unlock()
-	return n.n.Name
+	return n.nameLocked()
 }
 
 // ID is the snapshot's number, which is never given to another one.
@@ -94,9 +104,10 @@ func (n *Snapshot) ID() uint64 { return uint64(n.n.ID) }
 
 func (n *Snapshot) owner() *Store { return n.s }
 
+// goneLocked is the error of a snapshot that the handle does not mean any more.
 func (n *Snapshot) goneLocked() error {
-	if n.n.Dropped() {
-		return fmt.Errorf("snapshot %q: %w", n.n.Name, ErrSnapshotNotFound)
+	if n.n.Dropped() || !n.meansLocked(n.n.Name) {
+		return fmt.Errorf("snapshot %q: %w", n.nameLocked(), ErrSnapshotNotFound)
 	}
 	return nil
 }
@@ -125,6 +136,7 @@ func (n *Snapshot) Rename(name string, opts ...WriteOption) error {
 				return 0, nil, fmt.Errorf("snapshot %q: %w", name, ErrSnapshotExists)
 			}
 			n.s.mu.tree.RenameSnapshot(n.n, name)
+			n.name = name
 		}
 		return wal.KindRenameSnapshot, rec.AppendTo(n.s.scratchLocked(payloadRoom)), nil
 	})
@@ -138,9 +150,41 @@ func (n *Snapshot) Drop(opts ...WriteOption) error {
 			return 0, nil, err
 		}
 		n.s.mu.tree.DropSnapshot(n.n)
-		n.s.forgetViewLocked(&n.viewer)
+		n.s.forgetViewLocked(n.used)
 		return wal.KindDropSnapshot, rec.AppendTo(n.s.scratchLocked(payloadRoom)), nil
 	})
 	n.s.wake()
 	return err
+}
+
+// Get returns the value of key as a copy that belongs to the caller, or
+// ErrNotFound.
+func (n *Snapshot) Get(key []byte) ([]byte, error) { return n.AppendGet(nil, key) }
+
+// AppendGet appends the value of key to dst and returns the extended slice; it
+// allocates only if dst is too short. On an error, ErrNotFound among them, dst is
+// returned as it was.
+func (n *Snapshot) AppendGet(dst, key []byte) ([]byte, error) {
+	out, err := n.used.AppendGet(dst, key)
+	if gone := n.stillMeant(); gone != nil {
+		return dst, fmt.Errorf("get: %w", gone)
+	}
+	return out, err
+}
+
+// NewIter opens an iterator over a range. It is not positioned.
+func (n *Snapshot) NewIter(rng Range) (*Iterator, error) {
+	it, err := n.used.NewIter(rng)
+	if gone := n.stillMeant(); gone != nil {
+		if err == nil {
+			gone = errors.Join(gone, it.Close())
+		}
+		return nil, fmt.Errorf("open iterator: %w", gone)
+	}
+	return it, err
+}
+
+// Scan walks the rows of a range in key order, for use with range. See Fork.Scan.
+func (n *Snapshot) Scan(rng Range) (rows iter.Seq2[[]byte, []byte], err func() error) {
+	return scan(n.NewIter, rng)
 }

@@ -26,7 +26,7 @@ type backupResult struct {
 
 func (a *app) backupCommand() *cobra.Command {
 	var to, level string
-	var only engine.BackupOptions
+	var forks, snapshots []string
 	cmd := &cobra.Command{
 		Use:   "backup --to DIR",
 		Short: "Copy the store, as it is at one moment, to a directory",
@@ -47,7 +47,7 @@ With --fork, and --snapshot, only these are copied, and nothing of the others.`,
 			switch {
 			case to == "":
 				return usagef("say where to: --to DIR")
-			case len(only.Snapshots) > 0 && len(only.Forks) == 0:
+			case len(snapshots) > 0 && len(forks) == 0:
 				return usagef("--snapshot goes beside --fork: a backup is a store, which has a fork at least")
 			case !known:
 				return usagef("--check %s: it is quick, full or deep", quote(level))
@@ -62,7 +62,7 @@ With --fork, and --snapshot, only these are copied, and nothing of the others.`,
 				}
 			}
 			return a.withStore(reading, func(store target) error {
-				report, err := a.copyTo(store, to, only)
+				report, err := a.copyTo(store, to, engine.BackupOptions{Forks: named(forks), Snapshots: named(snapshots)})
 				if err != nil {
 					return err
 				}
@@ -71,10 +71,17 @@ With --fork, and --snapshot, only these are copied, and nothing of the others.`,
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the directory to write, empty or missing")
-	cmd.Flags().StringArrayVar(&only.Forks, "fork", nil, "only this fork; may be given more than once")
-	cmd.Flags().StringArrayVar(&only.Snapshots, "snapshot", nil, "beside --fork: this snapshot too; may be given more than once")
+	cmd.Flags().StringArrayVar(&forks, "fork", nil, "only this fork; may be given more than once")
+	cmd.Flags().StringArrayVar(&snapshots, "snapshot", nil, "beside --fork: this snapshot too; may be given more than once")
 	cmd.Flags().StringVar(&level, "check", "full", "how to check the copy: quick, full or deep, see 'tine check'")
 	return cmd
+}
+
+func named(names []string) (out []engine.Ref) {
+	for _, name := range names {
+		out = append(out, engine.Ref{Name: name})
+	}
+	return out
 }
 
 func (a *app) restoreCommand() *cobra.Command {

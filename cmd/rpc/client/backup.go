@@ -17,11 +17,11 @@ import (
 // engine.Store.Backup. It is not tried again once the first file has begun.
 func (c *Client) Backup(ctx context.Context, to engine.BackupSink, o engine.BackupOptions) (*engine.BackupReport, error) {
 	m := &tinepb.BackupRequest{}
-	for _, name := range o.Snapshots {
-		m.Snapshots = append(m.Snapshots, &tinepb.Ref{Name: name})
+	for _, n := range o.Snapshots {
+		m.Snapshots = append(m.Snapshots, &tinepb.Ref{Name: n.Name, Id: n.ID})
 	}
-	for _, name := range o.Forks {
-		m.Forks = append(m.Forks, &tinepb.Ref{Name: name})
+	for _, f := range o.Forks {
+		m.Forks = append(m.Forks, &tinepb.Ref{Name: f.Name, Id: f.ID})
 	}
 	r := &receiver{to: to, hash: xxhash.New(), progress: o.Progress}
 	err := c.do(ctx, once, "backup", func(ctx context.Context) (err error) {

@@ -21,16 +21,18 @@ func (s *Server) Backup(m *tinepb.BackupRequest, stream tinepb.Tine_BackupServer
 	c := callOf(stream.Context())
 	var o engine.BackupOptions
 	for _, ref := range m.GetForks() {
-		if _, err := c.fork(ref, VerbRead); err != nil {
+		f, err := c.fork(ref, VerbRead)
+		if err != nil {
 			return err
 		}
-		o.Forks = append(o.Forks, ref.GetName())
+		o.Forks = append(o.Forks, engine.Ref{Name: ref.GetName(), ID: f.ID()})
 	}
 	for _, ref := range m.GetSnapshots() {
-		if _, err := c.snapshot(ref, VerbRead); err != nil {
+		n, err := c.snapshot(ref, VerbRead)
+		if err != nil {
 			return err
 		}
-		o.Snapshots = append(o.Snapshots, ref.GetName())
+		o.Snapshots = append(o.Snapshots, engine.Ref{Name: ref.GetName(), ID: n.ID()})
 	}
 	if len(o.Forks) == 0 && len(o.Snapshots) > 0 {
 		return fmt.Errorf("%w: it names snapshots and no fork: a store has one at least", wire.ErrBadRequest)

@@ -62,12 +62,13 @@ func (c *call) fork(ref *tinepb.Ref, verbs ...Verb) (*engine.Fork, error) {
 	return c.findFork(ref)
 }
 
-// snapshot gives the snapshot that a reference means, if the caller may do that to it.
+// snapshot gives the snapshot that a reference means, if the caller may do that to it,
+// for as long as it has that name.
 func (c *call) snapshot(ref *tinepb.Ref, verbs ...Verb) (*engine.Snapshot, error) {
 	if err := c.allow(snapshotMark+ref.GetName(), verbs...); err != nil {
 		return nil, err
 	}
-	n, err := c.s.store.Snapshot(ref.GetName())
+	n, err := c.s.store.SnapshotWhileNamed(ref.GetName())
 	if err != nil {
 		return nil, err
 	}

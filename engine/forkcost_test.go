@@ -1,7 +1,10 @@
 package engine_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,4 +44,31 @@ func TestForksAndDropsAllocateLittle(t *testing.T) {
 	})
 	require.LessOrEqual(t, dropping, float64(budget))
 	t.Logf("%v allocations a fork, %v a drop", forking, dropping)
+}
+
+// What need not be durable costs no call of the system: the log is shared memory.
+func TestUnsyncedRecordsAreNoCalls(t *testing.T) {
+	calls := func() int {
+		b, err := os.ReadFile("/proc/self/io")
+		if err != nil {
+			t.Skip("the system does not count calls:", err)
+		}
+		_, b, _ = bytes.Cut(b, []byte("syscw: "))
+		b, _, _ = bytes.Cut(b, []byte("\n"))
+		n, err := strconv.Atoi(string(b))
+		require.NoError(t, err)
+		return n
+	}
+	const records = 2000
+	s, err := engine.Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	defer s.Close()
+	main := fork(t, s, engine.MainFork)
+	before := calls()
+	for i := range records / 2 {
+		require.NoError(t, main.Set(fmt.Append(nil, "key", i), []byte("value"), engine.NoSync))
+		_, err := main.Fork(fmt.Sprint("f", i), engine.NoSync)
+		require.NoError(t, err)
+	}
+	require.Less(t, calls()-before, records/4, "some are other goroutines'")
 }

@@ -291,9 +291,9 @@ func (l *Log) rotate(frame []byte) error {
 	}
 
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.syncing = false
 	if err != nil {
+		l.mu.Unlock()
 		_ = next.file.Close()
 		return err
 	}
@@ -301,8 +301,9 @@ func (l *Log) rotate(frame []byte) error {
 	l.sealed = append(l.sealed, old.info(last))
 	l.cur = next
 	l.wakeLocked()
+	l.mu.Unlock()
 	l.keep.kick()
-	_ = old.file.Close() // all of it is durable: the close cannot lose anything
+	_ = old.file.Close() // all of it is durable, so this can lose nothing; not under the lock, for unmapping takes a while
 	return nil
 }
 

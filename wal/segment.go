@@ -98,6 +98,7 @@ func (s *segment) writeHeader(h header) error {
 	if err := s.file.Sync(); err != nil {
 		return fmt.Errorf("wal: sync segment %s: %w", name, err)
 	}
+	s.file.Map(s.fileBytes)
 	s.header = h
 	s.pos = max(s.pos, headerBytes)
 	s.synced, s.claimed, s.nextSector = s.pos, 0, true

@@ -21,7 +21,8 @@
 //  5. SyncDir makes the name durable. Only now may anything durable refer to it.
 //
 // Files, in reading order: vfs.go (the interface), os.go (the operating
-// system), os_linux.go and os_other.go (what only some systems can do),
+// system), map.go (small writes without a call), os_linux.go, map_linux.go,
+// os_other.go and map_other.go (what only some systems can do),
 // lock_flock.go and lock_other.go (the lock on a store), descriptors_unix.go and
 // descriptors_other.go (how many files may be open).
 //

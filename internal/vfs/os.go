@@ -27,7 +27,7 @@ func (OSFS) Create(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 // Open opens an existing file for reading.
@@ -36,7 +36,7 @@ func (OSFS) Open(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 // Remove takes the name away; open handles stay readable.
@@ -101,10 +101,39 @@ func (OSFS) Lock(name string) (io.Closer, error) {
 }
 
 // osFile adds what os.File calls otherwise.
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	shared *mapping // of the file's first bytes, nil without; set by Map alone
+}
+
+// Map maps the first size bytes, where the system allows it: see mapping. Bytes that the
+// file does not have are not mapped: a store behind the end of a file gets lost.
+func (f *osFile) Map(size int64) {
+	if there, err := f.Size(); err != nil || size > there || size <= 0 || int64(int(size)) != size || f.shared != nil {
+		return
+	}
+	f.shared = newMapping(f.File, int(size))
+}
+
+// WriteAt writes by a call, or by a store into the mapping. A store that the system
+// cannot take is made as a call, which says why.
+func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.shared != nil && len(p) <= maxStored && f.shared.store(p, off) {
+		return len(p), nil
+	}
+	return f.File.WriteAt(p, off)
+}
+
+// Close gives the mapping and the descriptor back. What was stored stays written.
+func (f *osFile) Close() error {
+	if f.shared != nil {
+		f.shared.end()
+	}
+	return f.File.Close()
+}
 
 // Size gives the length in bytes.
-func (f osFile) Size() (int64, error) {
+func (f *osFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -113,12 +142,12 @@ func (f osFile) Size() (int64, error) {
 }
 
 // Sync makes the data and the length durable.
-func (f osFile) Sync() error { return syncData(f.File) }
+func (f *osFile) Sync() error { return syncData(f.File) }
 
 // Preallocate reserves disk space for the first size bytes and extends the file
 // with zeros to that length; it never shrinks it. Where the file system cannot
 // reserve, zeros are written and synced, which costs one pass over the disk.
-func (f osFile) Preallocate(size int64) error {
+func (f *osFile) Preallocate(size int64) error {
 	if size < 0 {
 		return &os.PathError{Op: "preallocate", Path: f.Name(), Err: syscall.EINVAL}
 	}
@@ -135,7 +164,7 @@ func (f osFile) Preallocate(size int64) error {
 // extendWithZeros is Preallocate for file systems that cannot reserve. It syncs,
 // because a caller may count on zeros behind what it wrote, also after a power
 // loss, and a written zero is as volatile as any other byte.
-func (f osFile) extendWithZeros(size int64) error {
+func (f *osFile) extendWithZeros(size int64) error {
 	at, err := f.Size()
 	if err != nil {
 		return err

@@ -42,6 +42,13 @@ type File interface {
 	// file with zeros to that length, so that later writes inside it need no new
 	// space. It fails with syscall.ENOSPC if there is none.
 	Preallocate(size int64) error
+	// Map prepares the file for many small writes inside its first size bytes, which
+	// are preallocated: where the operating system can share memory with the process, a
+	// small WriteAt there stores into that instead of making a call. What it promises
+	// stays the same, but that of one during which the process dies any bytes may have
+	// been written, not only the first ones. It is a hint that cannot fail, and comes
+	// before the file is used concurrently.
+	Map(size int64)
 	// Size gives the length in bytes.
 	Size() (int64, error)
 }

@@ -44,8 +44,8 @@ func (f *FS) Killed() bool {
 }
 
 // SetSeed lets the WriteAt at which the process dies write a prefix of its
-// bytes, whose length is drawn from the seed. With 0, the default, it writes
-// none.
+// bytes, or any stretch of them where the file is mapped, which is drawn from the
+// seed. With 0, the default, it writes none.
 func (f *FS) SetSeed(seed uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

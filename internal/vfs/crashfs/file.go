@@ -17,6 +17,7 @@ type file struct {
 	node     *inode
 	readOnly bool
 	closed   bool
+	mapped   int64 // through which offset writes may be stores into shared memory
 }
 
 var _ vfs.File = (*file)(nil)
@@ -57,7 +58,8 @@ func (h *file) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // WriteAt writes, volatile until Sync. If the process dies at this call, a
-// prefix may be written all the same; if the disk is full, what fits is.
+// prefix may be written all the same, or of what is stored into shared memory any part;
+// if the disk is full, what fits is.
 func (h *file) WriteAt(p []byte, off int64) (int, error) {
 	if err := h.fs.enter("write", h.name); err != nil {
 		return 0, err
@@ -75,7 +77,9 @@ func (h *file) WriteAt(p []byte, off int64) (int, error) {
 	}
 	var err error
 	if diesHere {
-		p, err = p[:h.fs.tornLengthLocked(len(p))], ErrKilled
+		var from int
+		from, p = h.fs.tornLocked(p, off+int64(len(p)) <= h.mapped)
+		off, err = off+int64(from), ErrKilled
 	}
 	if fits := h.fs.fitsLocked(h.node); off+int64(len(p)) > fits {
 		p = p[:min(max(fits-off, 0), int64(len(p)))]
@@ -122,6 +126,13 @@ func (h *file) Preallocate(size int64) error {
 	}
 	h.fs.resizeLocked(h.node, func() { h.node.grow(size) })
 	return nil
+}
+
+// Map lets later writes inside the first size bytes be torn as stores are.
+func (h *file) Map(size int64) {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	h.mapped = size
 }
 
 // Size gives the length in bytes.
@@ -180,11 +191,12 @@ func (f *FS) resizeLocked(n *inode, change func()) {
 	}
 }
 
-// tornLengthLocked tells how many of the bytes of the write at which the
-// process dies reach the file: often none or all, else any number.
-func (f *FS) tornLengthLocked(length int) int {
+// tornLocked gives the bytes that reach the file of a write at which the process dies,
+// and where they begin: often none or all, else the first ones, any number. A store
+// reaches memory in whatever order the processor copies in: then it is any stretch.
+func (f *FS) tornLocked(p []byte, stored bool) (from int, reached []byte) {
 	if f.seed == 0 {
-		return 0
+		return 0, nil
 	}
 	// SplitMix64, so that neighbouring kill points are cut differently.
 	z := f.seed + uint64(f.mutations)*0x9e3779b97f4a7c15
@@ -193,9 +205,13 @@ func (f *FS) tornLengthLocked(length int) int {
 	z ^= z >> 31
 	switch z % 8 {
 	case 0:
-		return 0
+		return 0, nil
 	case 1:
-		return length
+		return 0, p
 	}
-	return int(z / 8 % uint64(length+1))
+	n := int(z / 8 % uint64(len(p)+1))
+	if stored {
+		from = int(z >> 40 % uint64(len(p)-n+1))
+	}
+	return from, p[from : from+n]
 }

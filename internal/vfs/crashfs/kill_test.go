@@ -125,6 +125,35 @@ func TestAKilledWriteMayHappenInPart(t *testing.T) {
 	require.Len(t, lengths, len(text)+1)
 }
 
+func TestAKilledStoreMayHappenInAnyPart(t *testing.T) {
+	const text, zeros = "0123456789", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	seen := map[string]bool{}
+	for seed := range uint64(3000) {
+		for _, mapped := range []int64{10, 9} {
+			fs := crashfs.New()
+			f := keep(t, fs, "a", zeros)
+			f.Map(mapped)
+			fs.SetSeed(seed)
+			fs.KillAt(1)
+			n, err := f.WriteAt([]byte(text), 0)
+			require.ErrorIs(t, err, crashfs.ErrKilled)
+			got := read(fs.AfterKill(), "a")
+			from := strings.IndexFunc(got, func(r rune) bool { return r != 0 })
+			if from < 0 {
+				require.Zero(t, n)
+				continue
+			}
+			require.Equal(t, zeros[:from]+text[from:from+n]+zeros[from+n:], got)
+			if mapped == 10 {
+				seen[got] = true
+			} else {
+				require.Zero(t, from, "what does not lie in the mapped part is written by a call")
+			}
+		}
+	}
+	require.Len(t, seen, 10*11/2, "any stretch")
+}
+
 func TestWhatWasVolatileIsVolatileForTheNextProcess(t *testing.T) {
 	fs := crashfs.New()
 	f := keep(t, fs, "a", "old")

@@ -67,6 +67,9 @@ func (h *file) Preallocate(size int64) error {
 	return h.inner.Preallocate(size)
 }
 
+// Map passes on to the inner file.
+func (h *file) Map(size int64) { h.inner.Map(size) }
+
 // Size passes on to the inner file, or fails.
 func (h *file) Size() (int64, error) {
 	if err := h.fs.strike(OpSize, h.name); err != nil {

@@ -113,6 +113,81 @@ func preallocate(s scene) {
 	s.requireContent("a", want[:5000]+"there"+want[5005:])
 }
 
+func mapped(s scene) {
+	const size = 3*4096 + 100
+	f := s.create("a", "hello")
+	require.NoError(s, f.Preallocate(size))
+	f.Map(size)
+	want := []byte("hello" + strings.Repeat("\x00", size-5))
+	write := func(length, at int) {
+		p := bytes.Repeat([]byte{byte('a' + at%26)}, length)
+		n, err := f.WriteAt(p, int64(at))
+		require.NoError(s, err)
+		require.Equal(s, length, n)
+		want = append(want[:at], append(p, want[min(at+length, len(want)):]...)...)
+	}
+	write(1, 0)
+	write(100, 4050) // over the end of a page
+	write(6000, 4100)
+	write(7, 5000)
+	write(0, size)
+	write(60, size-60)
+	requireBytes(s, f, string(want))
+	write(60, size-20) // over the end of what is mapped
+	write(5, size+200-160)
+	require.NoError(s, f.Sync())
+	requireBytes(s, f, string(want))
+	s.requireContent("a", string(want))
+	_, err := f.WriteAt([]byte("x"), -1)
+	require.Error(s, err)
+	f.Map(size)
+	write(3, 9)
+	require.NoError(s, f.Close())
+	_, err = f.WriteAt([]byte("x"), 0)
+	require.ErrorIs(s, err, fs.ErrClosed)
+	s.requireContent("a", string(want))
+}
+
+func mappedAndClosed(s scene) {
+	const size = 64 << 10
+	f := s.create("a", "")
+	require.NoError(s, f.Preallocate(size))
+	f.Map(size)
+	var wg sync.WaitGroup
+	begun := make(chan struct{}, 4)
+	for i := range 4 {
+		wg.Go(func() {
+			for at := int64(i) * size / 4; ; at = (at + 100) % (size - 10) {
+				if _, err := f.WriteAt([]byte("0123456789"), at); err != nil {
+					require.ErrorIs(s, err, fs.ErrClosed)
+					return
+				}
+				select {
+				case begun <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	for range 4 {
+		<-begun
+	}
+	require.NoError(s, f.Close())
+	wg.Wait()
+}
+
+func mappedTooFar(s scene) {
+	f := s.create("a", "hello")
+	f.Map(1 << 20)
+	f.Map(0)
+	f.Map(-1)
+	_, err := f.WriteAt([]byte("there"), 5)
+	require.NoError(s, err)
+	_, err = f.WriteAt([]byte("again"), 5000)
+	require.NoError(s, err)
+	requireBytes(s, f, "hellothere"+strings.Repeat("\x00", 4990)+"again")
+}
+
 func twoHandles(s scene) {
 	f := s.create("a", "hello")
 	g, err := s.fs.Open(s.path("a"))

@@ -25,6 +25,15 @@ type Forks struct {
 	names  nameSlabs
 	byID   order
 	byName order // and by id where names are equal
+	asked  place // of the name that was looked for last
+}
+
+// place is where a name stands in the order of names, or would: who makes a fork asks
+// first whether its name is free.
+type place struct {
+	name    string
+	at      position
+	changes uint64 // of the order, while which it is good
 }
 
 // forkRecord is one fork. It holds no pointer; its name is in a slab.
@@ -88,7 +97,21 @@ func (t *Forks) Named(name string) (f Fork, ok bool) {
 
 // HasName tells whether there is a fork of that name.
 func (t *Forks) HasName(name string) bool {
-	return t.Len() > 0 && t.namedAt(t.byName.find(t.beforeName([]byte(name), 0)), name)
+	if t.Len() == 0 {
+		return false
+	}
+	at := t.byName.find(t.beforeName([]byte(name), 0))
+	t.asked = place{name, at, t.byName.changes}
+	return t.namedAt(at, name)
+}
+
+// placeFor gives where a record of that name would stand in the order of names, before
+// others of the same name.
+func (t *Forks) placeFor(name string) position {
+	if p := &t.asked; p.changes == t.byName.changes && p.name == name {
+		return p.at
+	}
+	return t.byName.find(t.beforeName([]byte(name), 0))
 }
 
 func (t *Forks) namedAt(at position, name string) bool {
@@ -99,7 +122,7 @@ func (t *Forks) namedAt(at position, name string) bool {
 // Put adds the fork, or replaces the one with its id. The owner's note stays.
 func (t *Forks) Put(f Fork) {
 	invariant.Check(len(f.Name) <= maxSlabName, "fork %d has a name of %d bytes", f.ID, len(f.Name))
-	if at, slot, ok := t.place(f.ID); ok {
+	if at, slot, ok := t.placeOf(f.ID); ok {
 		r := t.record(slot)
 		if string(t.nameOf(r)) != f.Name {
 			t.byName.remove(t.placeOfName(r))
@@ -135,7 +158,7 @@ func (t *Forks) Drop(id ids.ForkID) bool {
 	if t.Len() == 0 {
 		return false
 	}
-	at, slot, ok := t.place(id)
+	at, slot, ok := t.placeOf(id)
 	if ok {
 		t.dropAt(at, slot)
 	}
@@ -151,7 +174,7 @@ func (t *Forks) dropAt(at position, slot uint32) {
 	t.n--
 	if last := uint32(t.n); slot != last {
 		moved := t.record(last)
-		idAt, _, _ := t.place(moved.id)
+		idAt, _, _ := t.placeOf(moved.id)
 		t.byID.set(idAt, slot)
 		t.byName.set(t.placeOfName(moved), slot)
 		t.names.slab(moved.nameBytes).setSlot(moved.name, slot)
@@ -271,11 +294,11 @@ func (t *Forks) Add(f Fork, note uint32) {
 	if f.ID == 0 || len(f.Name) > maxSlabName { // the arguments of Check allocate
 		invariant.Check(false, "fork %d has a name of %d bytes", f.ID, len(f.Name))
 	}
-	byID, _, taken := t.place(f.ID)
+	byID, _, taken := t.placeOf(f.ID)
 	if taken { // the arguments of Check allocate
 		invariant.Check(false, "fork id %d is used twice", f.ID)
 	}
-	byName := t.byName.find(t.beforeName([]byte(f.Name), 0))
+	byName := t.placeFor(f.Name)
 	if t.namedAt(byName, f.Name) { // the arguments of Check allocate
 		invariant.Check(false, "fork name %q is used twice", f.Name)
 	}
@@ -297,7 +320,7 @@ func (t *Forks) Take(id ids.ForkID) (top ids.NodeID, owed, ok bool) {
 	if t.Len() == 0 {
 		return 0, false, false
 	}
-	at, slot, ok := t.place(id)
+	at, slot, ok := t.placeOf(id)
 	if !ok {
 		return 0, false, false
 	}
@@ -402,15 +425,18 @@ func (t *Forks) find(id ids.ForkID) *forkRecord {
 	if t.Len() == 0 {
 		return nil
 	}
-	_, slot, ok := t.place(id)
+	_, slot, ok := t.placeOf(id)
 	if !ok {
 		return nil
 	}
 	return t.record(slot)
 }
 
-// place gives where in byID the fork is, or would be.
-func (t *Forks) place(id ids.ForkID) (at position, slot uint32, ok bool) {
+// placeOf gives where in byID the fork is, or would be: at the end for a new one.
+func (t *Forks) placeOf(id ids.ForkID) (at position, slot uint32, ok bool) {
+	if last, behind, ok := t.byID.last(); ok && t.record(last).id < id {
+		return behind, 0, false
+	}
 	at = t.byID.find(func(slot uint32) bool { return t.record(slot).id < id })
 	slot, ok = t.byID.get(at)
 	return at, slot, ok && t.record(slot).id == id
@@ -482,6 +508,6 @@ func (t *Forks) checkNow() {
 }
 
 func (t *Forks) slotOf(id ids.ForkID) uint32 {
-	_, slot, _ := t.place(id)
+	_, slot, _ := t.placeOf(id)
 	return slot
 }

@@ -62,8 +62,21 @@ func TestForksAreTheSameAsAMapOfThem(t *testing.T) {
 				case k < 6 && phase%2 == 0 || k < 2 || len(plain) == 0:
 					id += 1 + ids.ForkID(random.IntN(3))
 					f := Fork{ID: id, Name: randomName(random), Parent: id / 2, Top: ids.NodeID(id) * 7, Memtable: ids.NodeID(id) * 8, CreatedUnixNano: -int64(id), CreatedLSN: ids.LSN(id)}
-					set.Put(f)
-					set.SetNote(id, uint32(id)*3)
+					if taken := set.HasName(f.Name); taken || random.IntN(2) == 0 {
+						set.Put(f)
+						set.SetNote(id, uint32(id)*3)
+					} else { // something may come between the question and the fork
+						if set.Len() > 0 && random.IntN(3) == 0 {
+							other := anyFork(random, set)
+							require.True(t, set.Drop(other))
+							delete(plain, other)
+						}
+						if random.IntN(3) == 0 {
+							set.HasName(randomName(random))
+						}
+						set.Add(f, uint32(id)*3)
+						set.Settle(id)
+					}
 					plain[id] = f
 				case k < 8:
 					gone := anyFork(random, set)

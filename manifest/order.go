@@ -10,7 +10,8 @@ import (
 // bytes a record, in pages without pointers. A page is full where records come in
 // order, and at least a third full, with its neighbour, elsewhere.
 type order struct {
-	pages []*page
+	pages   []*page
+	changes uint64 // how often positions have changed
 }
 
 const pageSlots = 254
@@ -63,6 +64,16 @@ func (o *order) get(at position) (slot uint32, ok bool) {
 	return o.pages[at.page].slots[at.at], true
 }
 
+// last gives the slot at the end, and the position behind it.
+func (o *order) last() (slot uint32, behind position, ok bool) {
+	if len(o.pages) == 0 {
+		return 0, position{}, false
+	}
+	at := len(o.pages) - 1
+	p := o.pages[at]
+	return p.slots[p.n-1], position{at, p.n}, true
+}
+
 // settled gives the same place as one that holds a slot.
 func (o *order) settled(at position) position {
 	if at.at == o.pages[at.page].n {
@@ -78,6 +89,7 @@ func (o *order) set(at position, slot uint32) {
 
 // insert puts a slot in front of what is at the position.
 func (o *order) insert(at position, slot uint32) {
+	o.changes++
 	if len(o.pages) == 0 {
 		o.pages = append(o.pages, new(page))
 	}
@@ -104,6 +116,7 @@ func (o *order) insert(at position, slot uint32) {
 // remove takes the slot at the position out, and joins its page with a neighbour if
 // both are rather empty.
 func (o *order) remove(at position) {
+	o.changes++
 	at = o.settled(at)
 	p := o.pages[at.page]
 	copy(p.slots[at.at:p.n-1], p.slots[at.at+1:p.n])

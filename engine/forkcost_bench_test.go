@@ -57,6 +57,42 @@ func BenchmarkFork(b *testing.B) {
 			require.NoError(b, err)
 		}
 	})
+	// Of some rows the last is put in the timed part; forks of another fork go before
+	// it, for a fork that comes after nothing but puts has its code to fetch from memory.
+	for _, rows := range []int{1, 100, 9000} {
+		b.Run(fmt.Sprint("put-and-fork/rows-", rows), func(b *testing.B) {
+			s, main := store(b)
+			other, err := main.Fork("other", engine.NoSync)
+			require.NoError(b, err)
+			value := make([]byte, 100)
+			puts, forks := make([]time.Duration, b.N), make([]time.Duration, b.N)
+			for i := range b.N {
+				for j := range rows - 1 {
+					require.NoError(b, main.Set(fmt.Appendf(nil, "key%012d", (i*rows+j)*7919%1000003), value, engine.NoSync))
+				}
+				for j := range 3 {
+					require.NoError(b, other.Set([]byte("key"), value, engine.NoSync))
+					f, err := other.Fork(fmt.Sprint("warm", j), engine.NoSync)
+					require.NoError(b, err)
+					require.NoError(b, f.Drop(engine.NoSync))
+				}
+				name := fmt.Sprint("f", i)
+				begun := time.Now()
+				err := main.Set([]byte("key"), value, engine.NoSync)
+				put := time.Now()
+				f, forkErr := main.Fork(name, engine.NoSync)
+				puts[i], forks[i] = put.Sub(begun), time.Since(put)
+				require.NoError(b, err)
+				require.NoError(b, forkErr)
+				require.NoError(b, f.Drop(engine.NoSync))
+				require.NoError(b, s.Settle())
+			}
+			slices.Sort(puts)
+			slices.Sort(forks)
+			b.ReportMetric(float64(puts[b.N/2]), "ns-put-median")
+			b.ReportMetric(float64(forks[b.N/2]), "ns-fork-median")
+		})
+	}
 	b.Run("drop", func(b *testing.B) {
 		_, main := store(b)
 		forks := make([]*engine.Fork, b.N)

@@ -372,8 +372,11 @@ func (s *Store) countMergeLocked(c *forktree.Claim, w *work, res *merged) {
 		}
 	}
 	s.counter.merges.Add(1)
-	if w.reason == compaction.ReasonDead {
+	switch w.reason {
+	case compaction.ReasonDead:
 		s.counter.deadRewrites.Add(1)
+	case compaction.ReasonShadowed:
+		s.counter.shadowRewrites.Add(1)
 	}
 	s.countDeletes(&res.deletes)
 }

@@ -10,6 +10,7 @@ type counters struct {
 	forks, flushes, merges, sharedMerges, joins, consolidations atomic.Uint64
 	bytesFlushed, bytesMerged, tombstonesDropped                atomic.Uint64
 	tombstonesResolved, rowsMarked, vectorsStaged, deadRewrites atomic.Uint64
+	shadowRewrites                                              atomic.Uint64
 	filesRemoved, discarded, stalls                             atomic.Uint64
 	tablesRelocated, bytesRelocated                             atomic.Uint64
 	installs                                                    atomic.Uint64 // of any kind, and files removed
@@ -48,6 +49,8 @@ type Stats struct {
 	MarkedRows             uint64 // marks in all vectors; a row may be marked by many nodes
 	RowsMarked             uint64 // marks made by deletes
 	DeadRewrites           uint64 // merges because of dead rows
+	ShadowRewrites         uint64 // merges at rest because of rows that newer ones shadow
+	Sieves                 uint64 // filters that were made of several small runs
 	TablesRelocated        uint64 // tables copied as they are, to give back the space in their files
 	BytesRelocated         uint64
 	FilesRemoved           uint64
@@ -78,6 +81,7 @@ func (s *Store) Stats() Stats {
 		Joins: c.joins.Load(), Consolidations: c.consolidations.Load(), Discarded: c.discarded.Load(),
 		BytesFlushed: c.bytesFlushed.Load(), BytesMerged: c.bytesMerged.Load(), TombstonesDropped: c.tombstonesDropped.Load(),
 		TombstonesResolved: c.tombstonesResolved.Load(), RowsMarked: c.rowsMarked.Load(), DeadRewrites: c.deadRewrites.Load(),
+		ShadowRewrites: c.shadowRewrites.Load(), Sieves: c.sieves.Load(),
 		Vectors: t.MarkCount(), VectorBytes: t.MarkBytes(), VectorsTranslated: t.Translated(), VectorsStaged: c.vectorsStaged.Load(),
 		TablesRelocated: c.tablesRelocated.Load(), BytesRelocated: c.bytesRelocated.Load(),
 		FilesRemoved: c.filesRemoved.Load(), WriteStalls: c.stalls.Load(),

@@ -30,6 +30,6 @@ func repeat(t *testing.T, trial fuzz.Trial, runs int) {
 	require.Empty(t, counts.Missing(demanded))
 }
 
-func TestForksComeAndGoAndLeaveNothing(t *testing.T) { repeat(t, Memory(), 24) }
+func TestForksComeAndGoAndLeaveNothing(t *testing.T) { repeat(t, Memory(), 36) }
 
 func TestForksComeAndGoAndLeaveNothingOnDisk(t *testing.T) { repeat(t, Disk(), 4) }

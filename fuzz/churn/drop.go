@@ -36,9 +36,11 @@ func (r *run) lose() error {
 		return r.drop(r.live[r.rng.IntN(len(r.live))])
 	case draw < 46:
 		return r.drop(r.live[len(r.live)-1])
-	case draw < 49:
+	case draw < 48:
 		return r.dropSubtree()
-	case draw < 51:
+	case draw < 50:
+		return r.dropMany()
+	case draw < 52:
 		return r.dropAtRest()
 	}
 	// A parent before its children: the fork that the most others are made of.

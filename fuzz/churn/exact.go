@@ -9,6 +9,7 @@ import (
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/manifest"
 )
 
 // exact compares everything there is with what there must be. Faults end before.
@@ -28,7 +29,8 @@ func (r *run) exact() error {
 			return err
 		}
 	}
-	if r.rng.IntN(2) == 0 {
+	atRest := r.rng.IntN(2) == 0
+	if atRest {
 		if _, err := r.rest(); err != nil {
 			return err
 		}
@@ -50,7 +52,7 @@ func (r *run) exact() error {
 	if err := r.store.Verify(); err != nil {
 		return err
 	}
-	if err := r.compareFiles(flushed); err != nil {
+	if err := r.compareFiles(flushed, atRest); err != nil {
 		return err
 	}
 	failed, retried := r.unlinks.counted()
@@ -75,13 +77,13 @@ func (r *run) compareContents() error {
 		if got := f.handle.Name(); got != f.name {
 			return fmt.Errorf("fork %s is called %s", f.name, got)
 		}
-		if err := compareAll(f.handle, f.contents, i%8 == 0); err != nil {
+		if err := r.compareAll(f.handle, f.contents, i%8 == 0); err != nil {
 			return fmt.Errorf("fork %s: %w", f.name, err)
 		}
 		r.counts.Add("forks compared", 1)
 	}
 	for _, s := range r.snapshots {
-		if err := compareAll(s.handle, s.contents, false); err != nil {
+		if err := r.compareAll(s.handle, s.contents, false); err != nil {
 			return fmt.Errorf("snapshot %s: %w", s.name, err)
 		}
 	}
@@ -112,7 +114,7 @@ type reader interface {
 }
 
 // compareAll walks all rows, and if thorough also backwards and by gets.
-func compareAll(from reader, want model.Contents, thorough bool) error {
+func (r *run) compareAll(from reader, want model.Contents, thorough bool) error {
 	it, err := from.NewIter(engine.Range{})
 	if err != nil {
 		return err
@@ -136,7 +138,7 @@ func compareAll(from reader, want model.Contents, thorough bool) error {
 		if ok {
 			return fmt.Errorf("backwards: row %q before the first", it.Key())
 		}
-		for i := range keySpace {
+		for i := range r.config.keys {
 			if err := compareGet(from, keyOf(i), want); err != nil {
 				return err
 			}
@@ -218,8 +220,8 @@ func (r *run) footprint() (footprint, error) {
 
 // compareFiles compares the files on disk with those that are needed, as the
 // store counts them and as an examination of its disk finds them. flushed says
-// that everything is in tables, and the log trimmed.
-func (r *run) compareFiles(flushed bool) error {
+// that everything is in tables, and the log trimmed; atRest, that the store is at rest.
+func (r *run) compareFiles(flushed, atRest bool) error {
 	for _, name := range r.unlinks.left() {
 		if strings.HasSuffix(name, ".sst") || flushed && strings.HasSuffix(name, ".wal") {
 			return fmt.Errorf("%s could once not be removed, and nobody tries again", name)
@@ -245,10 +247,16 @@ func (r *run) compareFiles(flushed bool) error {
 			return fmt.Errorf("the log's files have %d bytes, the store counts %d in use", disk.segmentBytes, st.WALBytes)
 		}
 	}
-	if r.disk == nil {
-		return r.examineClosed()
+	if r.disk == nil || r.rng.IntN(3) == 0 {
+		return r.examineClosed(atRest)
 	}
 	image := r.disk.AfterKill()
+	state, _, err := manifest.Load(image, r.dir)
+	if err != nil {
+		return err
+	}
+	r.notePacks(state)
+	r.noteChunks(state)
 	report, err := engine.Check(r.dir, engine.CheckOptions{Level: r.level(), FS: image})
 	if err != nil {
 		return err
@@ -265,7 +273,7 @@ func (r *run) level() engine.CheckLevel {
 
 // examineClosed examines a disk of which there is no copy: the store is closed
 // for it.
-func (r *run) examineClosed() error {
+func (r *run) examineClosed(atRest bool) error {
 	if err := r.letAllGo(); err != nil {
 		return err
 	}
@@ -281,6 +289,9 @@ func (r *run) examineClosed() error {
 		return err
 	}
 	if err := r.judge(report, st, st.Files); err != nil {
+		return err
+	}
+	if err := r.compareRecords(r.unlinks, atRest); err != nil {
 		return err
 	}
 	if err := r.open(); err != nil {

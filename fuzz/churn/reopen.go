@@ -121,6 +121,8 @@ func (r *run) noteStats() {
 	r.counts.Add("store: vectors translated", int(s.VectorsTranslated))
 	r.counts.Add("store: vectors staged", int(s.VectorsStaged))
 	r.counts.Add("store: merges because of dead rows", int(s.DeadRewrites))
+	r.counts.Add("store: merges because of shadowed rows", int(s.ShadowRewrites))
+	r.counts.Add("store: sieves", int(s.Sieves))
 	r.counts.Add("store: tables relocated", int(s.TablesRelocated))
 	if s.Vectors > 0 {
 		r.counts.Add("closed with vectors", 1)

@@ -12,6 +12,7 @@ import (
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz"
 	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/vfs"
 	"github.com/tinedb/tine/internal/vfs/crashfs"
 	"github.com/tinedb/tine/internal/vfs/faultfs"
@@ -37,8 +38,9 @@ type run struct {
 	held      []*held
 	failing   int // cycles for which unlinks go on failing
 
-	mostTables              int // that there were at a time
-	lastFailed, lastRetried int // unlinks, at the last exact check
+	chunks                  map[ids.ChunkID]bool // that runs had when the records were compared last
+	mostTables              int                  // that there were at a time
+	lastFailed, lastRetried int                  // unlinks, at the last exact check
 }
 
 // fork is a live fork, or one that was dropped and has descendants.
@@ -123,7 +125,7 @@ func (r *run) begin() error {
 	first := &fork{name: engine.MainFork, handle: handle}
 	r.live = []*fork{first}
 	b := r.store.NewBatch()
-	for i := range keySpace {
+	for i := range r.config.keys {
 		r.put(b, first, keyOf(i))
 	}
 	if err := b.Commit(); err != nil {
@@ -173,6 +175,11 @@ func (r *run) fork() (*fork, error) {
 		r.counts.Add("forks of a snapshot", 1)
 	} else {
 		parent := r.shape.parent(r.rng, r.live)
+		if r.rng.IntN(60) == 0 {
+			if err := r.forkMany(parent); err != nil {
+				return nil, err
+			}
+		}
 		child.parent, child.contents = parent, parent.contents
 		child.handle, err = parent.handle.Fork(child.name, r.sync()...)
 	}

@@ -1,18 +1,22 @@
 package churn
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
+	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
-// What one fork may leave on disk and in memory when all others are gone. Runs
-// above the base are smaller than it by a ratio, and each table has an index, a
-// filter and a footer; both are counted generously.
+// What one fork may leave on disk and in memory when all others are gone: what a new
+// store takes, and beside it what is not worth a merge or a copy. A quarter of a table's
+// rows may be dead, a twentieth of a run's rows shadowed, a fifth of a file no longer
+// needed; that is rare, and all three together are not met. The slack is for tables more
+// than a new store has, each with an index, a filter and a footer.
 const (
-	spaceFactor   = 2
-	rowOverhead   = 64
-	tableOverhead = 1 << 10
+	spaceFactor   = 1.75
+	spaceSlack    = 4 << 10
 	maxPathNodes  = 33
 	heapSlack     = 2 << 20
 	heapOfTimers  = 4 << 20 // they hold a store with background work for some seconds after its Close
@@ -83,23 +87,22 @@ func (r *run) end(heapBefore uint64) error {
 }
 
 func (r *run) compareSpace(contents model.Contents) error {
-	var rowBytes, tables int64
-	for key, value := range contents.All() {
-		rowBytes += int64(len(key)+len(value)) + rowOverhead
+	need, err := r.needed(contents)
+	if err != nil {
+		return err
 	}
-	tables = 1 + rowBytes/min(r.options.TableBytes, rowBytes+1)
-	limit := spaceFactor * (rowBytes + tables*tableOverhead)
 	disk, err := r.footprint()
 	if err != nil {
 		return err
 	}
 	st := r.store.Stats()
-	if disk.tableBytes > limit/2 {
-		r.counts.Add("runs that end with more than half of the bytes that are allowed", 1)
+	limit := int64(spaceFactor*float64(need)) + spaceSlack
+	if disk.tableBytes*20 <= need*21 {
+		r.counts.Add("runs that end with hardly more than a new store takes", 1)
 	}
 	if disk.tableBytes > limit {
-		return fmt.Errorf("one fork of %d bytes in rows is left, and %d bytes in %d table files; at most %d are allowed",
-			rowBytes, disk.tableBytes, disk.tables, limit)
+		return fmt.Errorf("one fork is left, of which a new store makes tables of %d bytes, and there are %d in %d table files; at most %d are allowed",
+			need, disk.tableBytes, disk.tables, limit)
 	}
 	if limit := 4 * r.options.SegmentBytes; disk.segmentBytes > limit {
 		return fmt.Errorf("nothing is in memory, and the log has %d bytes in %d segments; at most %d are allowed", disk.segmentBytes, disk.segments, limit)
@@ -108,4 +111,28 @@ func (r *run) compareSpace(contents model.Contents) error {
 		return fmt.Errorf("one fork is left, and %d nodes, %d in memory", st.Nodes, st.MemoryNodes)
 	}
 	return nil
+}
+
+// needed is how many bytes the files of tables take in a new store that holds some rows.
+func (r *run) needed(contents model.Contents) (n int64, err error) {
+	options := r.config.Options
+	options.FS, options.Manual = crashfs.New(), true
+	s, err := engine.Open("new", &options)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	f, err := s.Fork(engine.MainFork)
+	if err != nil {
+		return 0, err
+	}
+	b := s.NewBatch()
+	for key, value := range contents.All() {
+		b.Set(f, []byte(key), []byte(value))
+	}
+	if err := errors.Join(b.Commit(engine.NoSync), s.Flush()); err != nil {
+		return 0, err
+	}
+	usage, err := s.DiskUsage()
+	return usage.TableBytes, err
 }

@@ -9,11 +9,18 @@ import (
 	"github.com/tinedb/tine/fuzz/ops"
 )
 
-// keySpace is how many keys there are. Few, so that forks overwrite what they
-// share, and merges have rows to drop.
-const keySpace = 80
-
 func keyOf(i int) string { return fmt.Sprintf("key%03d", i) }
+
+func (r *run) anyKey() string { return keyOf(r.place()) }
+
+// place draws a key. Where there are many, most are of a stretch that others take the
+// place of after a while, so that merges leave the rest of a long run as it is.
+func (r *run) place() int {
+	if r.config.keys <= fewKeys || r.rng.IntN(8) == 0 {
+		return r.rng.IntN(r.config.keys)
+	}
+	return (r.made/64*37 + r.rng.IntN(24)) % r.config.keys
+}
 
 // writeTo writes a little to a new fork, and sometimes to its parent, so that
 // both sides of the branch point have something of their own.
@@ -32,7 +39,7 @@ func (r *run) writeTo(child *fork) error {
 // edits adds some puts and deletes to a batch, and to what the fork must hold.
 func (r *run) edits(b *engine.Batch, f *fork, count int) {
 	for range count {
-		key := keyOf(r.rng.IntN(keySpace))
+		key := r.anyKey()
 		switch draw := r.rng.IntN(60); {
 		case draw < 11:
 			r.n++
@@ -49,10 +56,14 @@ func (r *run) edits(b *engine.Batch, f *fork, count int) {
 // deleteRange deletes a few neighbours or, seldom, a third of all keys or more.
 func (r *run) deleteRange(b *engine.Batch, f *fork) {
 	r.n++
-	from := r.rng.IntN(keySpace)
+	from := r.place()
 	lower, upper := keyOf(from), keyOf(from+1+r.rng.IntN(6))
 	within := model.Range{Lower: &lower, Upper: &upper}
-	switch r.rng.IntN(12) {
+	wide := 12
+	if r.config.keys > fewKeys {
+		wide = 200
+	}
+	switch r.rng.IntN(wide) {
 	case 0:
 		within.Upper = nil
 	case 1:
@@ -88,7 +99,7 @@ func (r *run) put(b *engine.Batch, f *fork, key string) {
 func (r *run) readSome() error {
 	for range 3 {
 		f := r.live[r.rng.IntN(len(r.live))]
-		if err := compareGet(f.handle, keyOf(r.rng.IntN(keySpace)), f.contents); err != nil {
+		if err := compareGet(f.handle, r.anyKey(), f.contents); err != nil {
 			return fmt.Errorf("fork %s: %w", f.name, err)
 		}
 	}
@@ -123,6 +134,10 @@ func (r *run) keep() error {
 		f.contents = source.contents
 		f.resets++
 		r.counts.Add("resets", 1)
+	case 3:
+		if r.rng.IntN(4) == 0 {
+			return r.rename()
+		}
 	case 2:
 		if len(r.snapshots) == 0 {
 			return nil

@@ -34,7 +34,7 @@ func (a *Authorizer) Identify(ctx context.Context, md metadata.MD) (server.Princ
 		if verified {
 			return anybody{"cert:" + commonName}, nil
 		}
-		return anybody{"anybody"}, nil
+		return anybody{server.Anybody}, nil
 	}
 	switch headers := md.Get("authorization"); {
 	case len(headers) > 1:

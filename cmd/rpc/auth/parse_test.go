@@ -97,6 +97,7 @@ func TestWhatIsNotUnderstoodIsRefusedWithItsLine(t *testing.T) {
 		{"a name with an underscore", "c_i " + someHash, "characters other"},
 		{"a name in capitals", "CI " + someHash, "characters other"},
 		{"a name that is too long", strings.Repeat("a", 65) + " " + someHash, "1 to 64"},
+		{"the name of nobody", "anybody " + someHash, "that of whom nobody asks"},
 		{"a token in place of its hash", "ci tine_ci_abc", "neither sha256:… nor cert:…"},
 		{"a hash that is too short", "ci sha256:abcd", "64 hexadecimal digits"},
 		{"a token behind sha256:", "ci sha256:tine_ci_secret", "64 hexadecimal digits"},

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"github.com/tinedb/tine/cmd/rpc/server"
 )
 
 // A token is tine_NAME_SECRET. The name tells whose it is, so that one that leaks can
@@ -63,6 +65,9 @@ func nameIn(token string) string {
 func checkName(name string) error {
 	if name == "" || len(name) > maxNameBytes {
 		return fmt.Errorf("the name %q does not have 1 to %d characters", name, maxNameBytes)
+	}
+	if name == server.Anybody {
+		return fmt.Errorf("the name %q is that of whom nobody asks for a name", name)
 	}
 	for _, c := range []byte(name) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {

@@ -8,29 +8,13 @@ import (
 	"time"
 )
 
-// budget is memory that is shared by all calls. It is used concurrently.
-type budget struct {
-	most int64
-	used atomic.Int64
-}
-
-// take takes n bytes, unless there would be more taken than there are.
-func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.most {
-		b.used.Add(-n)
-		return false
-	}
-	return true
-}
-
-func (b *budget) give(n int64) { b.used.Add(-n) }
-
 // account is what one connection makes the node hold: the answers that it has not
 // taken. It is used concurrently.
 type account struct {
 	net.Addr // of the other side
 	conn     *conn
-	bytes    *budget // of all connections
+	shares   *shares // of all connections
+	text     string  // the address
 
 	opened time.Time
 	known  atomic.Bool // a call came on it from somebody whom the node knows
@@ -39,42 +23,55 @@ type account struct {
 	receiving chan struct{}
 
 	mu     sync.Mutex
-	unread int64     // of bytes, not given back yet
+	unread int64 // of bytes, not given back yet
+	whose  map[*share]int64
 	moved  time.Time // when the last answer was taken, or the first came to wait
 	closed bool
+}
+
+func newAccount(c *conn, all *shares) *account {
+	from := c.Conn.RemoteAddr()
+	return &account{
+		Addr: from, conn: c, shares: all, text: from.String(), opened: time.Now(),
+		receiving: make(chan struct{}, receivers), whose: make(map[*share]int64),
+	}
 }
 
 // anyBytes as the most of take lets any number through, and only counts it.
 const anyBytes = math.MaxInt64
 
-// take counts n bytes of an answer, unless there would be more than most, or more of
-// all connections than there may be.
-func (a *account) take(n, most int64, now time.Time) bool {
+// take counts n bytes of an answer to a caller, unless the connection would have more
+// than most, or the caller more than their share. Own is what the call holds besides.
+func (a *account) take(who *share, n, own, most int64, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.closed:
 		return false
 	case most == anyBytes:
-		a.bytes.used.Add(n)
-	case a.unread+n > most || !a.bytes.take(n):
+		a.shares.force(who, someBytes, n)
+	case a.unread+n > most || !a.shares.take(who, someBytes, n, own):
 		return false
 	}
 	if a.unread == 0 {
 		a.moved = now
 	}
 	a.unread += n
+	a.whose[who] += n
 	return true
 }
 
-// taken tells that the connection has taken n bytes of answers.
-func (a *account) taken(n int64, now time.Time) {
+// taken tells that the connection has taken n bytes of answers to a caller.
+func (a *account) taken(who *share, n int64, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.moved = now
 	if !a.closed { // else they were given back
 		a.unread -= n
-		a.bytes.give(n)
+		if a.whose[who] -= n; a.whose[who] == 0 {
+			delete(a.whose, who)
+		}
+		a.shares.give(who, someBytes, n)
 	}
 }
 
@@ -84,7 +81,10 @@ func (a *account) close() {
 	defer a.mu.Unlock()
 	if !a.closed {
 		a.closed = true
-		a.bytes.give(a.unread)
+		for who, n := range a.whose {
+			a.shares.give(who, someBytes, n)
+		}
+		a.whose = nil
 	}
 }
 

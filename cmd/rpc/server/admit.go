@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -13,17 +14,20 @@ import (
 // overloadTime is how soon a caller may try again when too many calls are under way.
 const overloadTime = 50 * time.Millisecond
 
+// patience is how long a call waits for room to receive its message, where its caller's
+// others that are arriving leave none. Those that arrive at all are gone long before.
+const patience = time.Second
+
 // admit decides whether a call may go on to send its message. It never waits.
 func (c *call) admit(method string) error {
 	s := c.s
-	if count := &s.inFlight[c.lane()]; count.Add(1) > int64(s.limits.MaxInFlight) {
-		count.Add(-1)
+	if !s.shares.enter(c.lane()) {
 		return wire.Overloadf(overloadTime, "%d calls are under way", s.limits.MaxInFlight)
 	}
 	c.admitted = true
 	s.o.Observer.Started(c.name())
 	if anonymous(method) {
-		return nil
+		return c.join(c.stranger())
 	}
 	md, _ := metadata.FromIncomingContext(c.ctx)
 	who, err := s.o.Auth.Identify(c.ctx, md)
@@ -50,7 +54,45 @@ func (c *call) admit(method string) error {
 	if c.rule.admin && !who.May(VerbAdmin, "") {
 		return fmt.Errorf("%w: %s may not %s the node", wire.ErrDenied, who.Name(), VerbAdmin)
 	}
+	if err := c.join(c.holder()); err != nil {
+		return err
+	}
 	return s.rates.begin("principal "+who.Name(), who.Rates())
+}
+
+// join counts the call as one of a caller's.
+func (c *call) join(holder string) error {
+	if c.share = c.s.shares.join(holder, c.lane()); c.share == nil {
+		return wire.Overloadf(overloadTime, "%s has as many calls under way as are left for others", holder)
+	}
+	return nil
+}
+
+// holder is whose share the call takes of. Where nobody says who they are, each
+// connection is somebody.
+func (c *call) holder() string {
+	if name := c.principal.Name(); name != Anybody || c.account == nil {
+		return name
+	}
+	return c.account.text
+}
+
+// stranger is whose share a call takes of whom nobody asks for a name: a machine's.
+func (c *call) stranger() string {
+	if c.account == nil {
+		return Anybody
+	}
+	host, _, err := net.SplitHostPort(c.account.text)
+	if err != nil {
+		return c.account.text
+	}
+	return host
+}
+
+// full is why a caller does not get of a resource.
+func (c *call) full(after time.Duration, r resource) error {
+	held, used, most := c.s.shares.state(c.share, r)
+	return wire.Overloadf(after, "%s: %d of %d are taken, %d of them by %s, who may have as many as are left for others", r, used, most, held, c.share.name)
 }
 
 // chargeFork counts the call against what a fork may take: once, however often the

@@ -38,22 +38,23 @@ func (c *call) encode(m proto.Message) (*encoded, error) {
 	if c.changed {
 		most = anyBytes
 	}
-	if !c.account.take(int64(size), most, time.Now()) {
-		return nil, wire.Overloadf(answerTime, "no room for an answer of %d bytes", size)
+	if !c.account.take(c.share, int64(size), c.charged, most, time.Now()) {
+		return nil, c.full(answerTime, someBytes)
 	}
 	buffer := mem.DefaultBufferPool().Get(size)
 	data, err := options.MarshalAppend((*buffer)[:0], m)
 	if err != nil || len(data) != size {
-		c.account.taken(int64(size), time.Now())
+		c.account.taken(c.share, int64(size), time.Now())
 		return nil, fmt.Errorf("encode an answer of %d bytes: %w", size, err)
 	}
 	*buffer = data
-	return &encoded{mem.BufferSlice{mem.NewBuffer(buffer, &counting{c.account, int64(size)})}}, nil
+	return &encoded{mem.BufferSlice{mem.NewBuffer(buffer, &counting{c.account, c.share, int64(size)})}}, nil
 }
 
 // counting is where the buffer of one answer goes back to.
 type counting struct {
 	account *account
+	share   *share
 	size    int64
 }
 
@@ -62,6 +63,6 @@ func (p *counting) Get(n int) *[]byte { return mem.DefaultBufferPool().Get(n) }
 
 // Put takes the buffer once the connection has taken the answer.
 func (p *counting) Put(b *[]byte) {
-	p.account.taken(p.size, time.Now())
+	p.account.taken(p.share, p.size, time.Now())
 	mem.DefaultBufferPool().Put(b)
 }

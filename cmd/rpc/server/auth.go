@@ -61,10 +61,14 @@ type Principal interface {
 // everything: for a listener that only this machine reaches.
 var Everybody Authorizer = everybody{}
 
+// Anybody is the name of a Principal of whom nobody has asked who it is. Each connection
+// of such a one counts as a caller of its own.
+const Anybody = "anybody"
+
 type everybody struct{}
 
 func (everybody) Identify(context.Context, metadata.MD) (Principal, error) { return everybody{}, nil }
-func (everybody) Name() string                                             { return "anybody" }
+func (everybody) Name() string                                             { return Anybody }
 func (everybody) May(Verb, string) bool                                    { return true }
 func (everybody) MayAll(Verb, string) bool                                 { return true }
 func (everybody) Rates() Rates                                             { return Rates{} }

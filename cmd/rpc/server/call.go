@@ -22,6 +22,7 @@ type call struct {
 	rule      *rule
 	ctx       context.Context
 	principal Principal
+	share     *share   // of the principal; nil before it is known
 	account   *account // nil on a connection that is not the listener's
 	lease     *lease   // nil likewise
 
@@ -65,7 +66,7 @@ func (c *call) end(err *error) {
 	c.spend()
 	c.refund(c.charged)
 	if c.admitted {
-		c.s.inFlight[c.lane()].Add(-1)
+		c.s.shares.leave(c.share, c.lane())
 	}
 	answer := wire.ToStatus(*err)
 	event := Event{
@@ -135,8 +136,8 @@ func (c *call) ended() error {
 
 // charge counts memory that the call takes until it ends.
 func (c *call) charge(n int64) error {
-	if !c.s.bytes.take(n) {
-		return wire.Overloadf(answerTime, "no room for a request of %d bytes", n)
+	if !c.s.shares.take(c.share, someBytes, n, c.charged) {
+		return c.full(answerTime, someBytes)
 	}
 	c.charged += n
 	return nil
@@ -144,8 +145,11 @@ func (c *call) charge(n int64) error {
 
 // refund gives back some of what was charged, before the call ends.
 func (c *call) refund(n int64) {
+	if n == 0 {
+		return
+	}
 	c.charged -= n
-	c.s.bytes.give(n)
+	c.s.shares.give(c.share, someBytes, n)
 }
 
 func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {

@@ -79,21 +79,22 @@ func (c *call) receive(from func(any) error, into proto.Message) error {
 // arrive waits for the message. Only so many calls may have a part of theirs here, and
 // none for long: else callers who send slowly would fill the memory.
 func (c *call) arrive(from func(any) error) (*rawMessage, error) {
-	done, slots := c.ctx.Done(), c.s.receiving[c.lane()]
 	if c.account != nil {
 		select {
 		case c.account.receiving <- struct{}{}:
 			defer func() { <-c.account.receiving }()
-		case <-done:
+		case <-c.ctx.Done():
 			return nil, c.ended()
 		}
 	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-done:
-		return nil, c.ended()
+	room := someReceiving + resource(c.lane())
+	if !c.s.shares.wait(c.ctx, c.share, room, patience) {
+		if ended := c.ended(); ended != nil {
+			return nil, ended
+		}
+		return nil, c.full(overloadTime, room)
 	}
+	defer c.s.shares.give(c.share, room, 1)
 	if c.lease != nil {
 		wait := c.s.limits.Lease
 		if c.lane() != laneCalls {

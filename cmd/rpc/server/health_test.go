@@ -47,19 +47,22 @@ func TestHalfAMessageToHealthIsCountedAndNotWaitedForForever(t *testing.T) {
 func TestThoseWhoWatchHealthTakeNobodysRoom(t *testing.T) {
 	who := make(users)
 	who.grant("agent")
-	n := startNode(t, server.Options{Auth: who, Limits: server.Limits{MaxInFlight: 3}})
+	who.grant("other")
+	n := startNode(t, server.Options{Auth: who, Limits: server.Limits{MaxInFlight: 6}})
 	h := healthpb.NewHealthClient(n.conn())
-	ctx, cancel := context.WithCancel(as(t.Context(), "agent"))
+	all, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	watch := func() error {
+	ctx, other := as(all, "agent"), as(all, "other")
+	watch := func(ctx context.Context) error {
 		s, err := h.Watch(ctx, &healthpb.HealthCheckRequest{})
 		require.NoError(t, err)
 		return failed(s.Recv())
 	}
 	for range 3 {
-		require.NoError(t, watch())
+		require.NoError(t, watch(ctx))
 	}
-	require.ErrorIs(t, watch(), wire.ErrOverloaded, "they have a bound of their own")
+	require.ErrorIs(t, watch(ctx), wire.ErrOverloaded, "they have a bound of their own")
+	require.NoError(t, watch(other), "and leave others as much")
 	require.NoError(t, about(ctx, n))
 	require.NoError(t, failed(h.Check(t.Context(), &healthpb.HealthCheckRequest{})))
 }

@@ -46,7 +46,8 @@ func TestACallTooManyIsToldSoAtOnce(t *testing.T) {
 	n := startNode(t, server.Options{Auth: w, Limits: server.Limits{MaxInFlight: 3}})
 	var calls sync.WaitGroup
 	for range 3 {
-		calls.Go(func() { require.NoError(t, about(context.Background(), n)) })
+		c := n.dial() // another's
+		calls.Go(func() { require.NoError(t, about(context.Background(), c)) })
 	}
 	require.Eventually(t, func() bool { return w.came.Load() == 3 }, time.Minute, time.Millisecond)
 	err := about(t.Context(), n)

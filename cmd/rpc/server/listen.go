@@ -49,7 +49,7 @@ func (x *conns) add(c net.Conn, s *Server) *conn {
 		return nil
 	}
 	n := &conn{Conn: c, of: x}
-	n.account = &account{Addr: c.RemoteAddr(), conn: n, bytes: &s.bytes, opened: time.Now(), receiving: make(chan struct{}, receivers)}
+	n.account = newAccount(n, s.shares)
 	x.open[n] = struct{}{}
 	return n
 }

@@ -31,11 +31,10 @@ func (s *Server) Scan(m *tinepb.ScanRequest, stream tinepb.Tine_ScanServer) erro
 	if r, err = goOn(r, m, from.ID()); err != nil {
 		return err
 	}
-	if s.scans.Add(1) > int64(s.limits.MaxScans) {
-		s.scans.Add(-1)
-		return wire.Overloadf(overloadTime, "%d scans are under way", s.limits.MaxScans)
+	if !s.shares.take(c.share, someScans, 1, 0) {
+		return c.full(overloadTime, someScans)
 	}
-	defer s.scans.Add(-1)
+	defer s.shares.give(c.share, someScans, 1)
 	it, err := from.NewIter(r)
 	if err != nil {
 		return err

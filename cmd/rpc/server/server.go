@@ -35,12 +35,9 @@ type Server struct {
 	keeper   keeper
 	rates    rates
 
-	conns     conns
-	inFlight  [lanes]atomic.Int64
-	scans     atomic.Int64
-	copying   sync.Mutex           // held by a backup or check
-	bytes     budget               // of messages
-	receiving [lanes]chan struct{} // have room for messages that are not whole yet
+	conns   conns
+	shares  *shares
+	copying sync.Mutex // held by a backup or check
 
 	draining atomic.Bool
 	stop     sync.Once
@@ -65,10 +62,7 @@ func New(store *engine.Store, o Options) (*Server, error) {
 	s := &Server{store: store, o: o, limits: o.Limits, health: health.NewServer(), stopped: make(chan struct{})}
 	s.conns = conns{most: s.limits.MaxConnections, open: make(map[*conn]struct{})}
 	s.rates = rates{most: s.limits.RateEntries, now: time.Now, used: make(map[string]*usage)}
-	s.bytes.most = s.limits.MaxBytesInFlight
-	s.receiving[laneCalls] = make(chan struct{}, max(receivers, s.limits.MaxBytesInFlight/int64(s.limits.MaxReceiveBytes)))
-	s.receiving[laneHealth] = make(chan struct{}, asideReceivers)
-	s.receiving[laneAside] = make(chan struct{}, asideReceivers)
+	s.shares = newShares(s.limits)
 	own, err := openSystem(store)
 	if err != nil {
 		return nil, err
@@ -127,9 +121,9 @@ func (s *Server) SetReady(ready bool) {
 
 // Load tells what the node is carrying.
 func (s *Server) Load() Load {
-	load := Load{Connections: int64(s.conns.count()), Scans: s.scans.Load(), BytesInFlight: s.bytes.used.Load()}
-	for i := range s.inFlight {
-		load.InFlight += s.inFlight[i].Load()
+	load := Load{Connections: int64(s.conns.count()), Scans: s.shares.used(someScans), BytesInFlight: s.shares.used(someBytes)}
+	for i := range lanes {
+		load.InFlight += s.shares.used(someCalls + resource(i))
 	}
 	return load
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -136,21 +135,16 @@ func TestWhoStopsWaitingTakesNothing(t *testing.T) {
 	require.Empty(t, x.waiters())
 	require.EqualValues(t, held, x.used(someReceiving))
 
-	var all sync.WaitGroup // of whom some stop waiting as they are let in
-	for range 50 {
-		all.Go(func() {
-			for range 200 {
-				if x.wait(context.Background(), a, someReceiving, 10*time.Microsecond) {
-					x.give(a, someReceiving, 1)
-				}
-			}
-		})
+	for range 100 { // who stops waiting as they are let in, and may have seen either
+		ctx, cancel := context.WithCancel(context.Background())
+		got := make(chan bool)
+		go func() { got <- x.wait(ctx, a, someReceiving, time.Hour) }()
+		require.Eventually(t, func() bool { return len(x.waiters()) == 1 }, time.Minute, 10*time.Microsecond)
+		x.mu.Lock()
+		cancel()
+		x.giveLocked(a, someReceiving, 1)
+		x.mu.Unlock()
+		require.True(t, <-got, "it has got the room, and must know")
+		require.EqualValues(t, held, x.used(someReceiving))
 	}
-	for range 2000 {
-		x.give(a, someReceiving, 1)
-		x.force(a, someReceiving, 1)
-	}
-	all.Wait()
-	require.EqualValues(t, held, x.used(someReceiving))
-	require.EqualValues(t, held, a.held[someReceiving])
 }

@@ -21,6 +21,15 @@ type chain struct {
 	leftover []ids.FileNum // files that no replay will ever need
 }
 
+// end is where segment i of the chain ends, as its successor says; 0 for the last
+// one.
+func (ch *chain) end(i int) int64 {
+	if i+1 < len(ch.headers) {
+		return ch.headers[i+1].prevEnd
+	}
+	return 0
+}
+
 // candidate is one *.wal file before the chain is known.
 type candidate struct {
 	number ids.FileNum
@@ -132,12 +141,12 @@ func (ch *chain) checkNeverUsed(fs vfs.FS, dir string, c *candidate) error {
 		return fmt.Errorf("wal: open segment: %w", err)
 	}
 	defer file.Close()
-	m, proven, err := durableBeyond(file, c.size, c.number, logIDs, headerBytes, 0)
+	found, err := behind(file, c.size, c.number, logIDs, headerBytes, 0)
 	if err != nil {
 		return fmt.Errorf("wal: segment %s: %w", name, err)
 	}
-	if proven {
-		return errs.Corruptf(name, 0, "header is damaged: a sync mark proves that %d bytes of the segment were durable", m.through)
+	if found.proven {
+		return errs.Corruptf(name, 0, "header is damaged: a sync mark proves that %d bytes of the segment were durable", found.mark.through)
 	}
 	return nil
 }

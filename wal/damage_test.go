@@ -280,8 +280,7 @@ func TestNoRecordIsAcceptedBehindALostSector(t *testing.T) {
 	require.NoError(t, l.Write(3))
 	data, err := fs.ReadFile(path.Join(testDir, ids.SegmentName(1)))
 	require.NoError(t, err)
-	im := image{place: place{logID: l.id, number: 1}, bytes: data}
-	f, err := im.frameAt(2 * sectorBytes)
+	f, err := decodeFrame(place{logID: l.id, number: 1, offset: 2 * sectorBytes}, data[2*sectorBytes:])
 	require.NoError(t, err)
 	require.EqualValues(t, 3, f.lsn, "the test needs record 3 to begin a sector")
 	clear(data[2*sectorBytes-96 : 2*sectorBytes])

@@ -40,21 +40,10 @@ func dump(out io.Writer, fs vfs.FS, dir string) error {
 			fmt.Fprintf(out, ", after %s up to offset %d, LSN %d", ids.SegmentName(h.previous), h.prevEnd, h.prevLSN)
 		}
 		fmt.Fprintln(out)
-		im, err := readImage(fs, dir, h, nil)
-		if err != nil {
-			return err
-		}
 		if i == 0 {
 			rec.Last = h.prevLSN
 		}
-		if i+1 < len(ch.headers) {
-			if err := dumpFrames(out, im, ch.headers[i+1].prevEnd); err != nil {
-				return err
-			}
-		} else if err := dumpFrames(out, im, h.fileBytes); err != nil && !errors.Is(err, errNoFrame) {
-			return err
-		}
-		if rec.Last, err = verify(im, h, ch.headers[i+1:], rec); err != nil {
+		if err := dumpSegment(out, fs, dir, ch, i, rec); err != nil {
 			return err
 		}
 	}
@@ -67,25 +56,34 @@ func dump(out io.Writer, fs vfs.FS, dir string) error {
 	return nil
 }
 
-// verify replays one segment to nowhere.
-func verify(im *image, h header, later []header, rec *Recovered) (ids.LSN, error) {
+// dumpSegment prints segment i, and replays it to nowhere.
+func dumpSegment(out io.Writer, fs vfs.FS, dir string, ch *chain, i int, rec *Recovered) error {
+	h := ch.headers[i]
+	im, err := openImage(fs, dir, h, ch.end(i), nil)
+	if err != nil {
+		return err
+	}
+	defer im.close()
+	later := ch.headers[i+1:]
+	if err := dumpFrames(out, im); err != nil && (len(later) > 0 || !errors.Is(err, errNoFrame)) {
+		return err
+	}
 	w := walk{image: im, header: h, last: rec.Last, fn: func(r Record) error {
 		_, err := summary(r.Kind, r.Payload)
 		return err
 	}}
-	var err error
-	if len(later) > 0 {
-		err = w.sealed(later[0])
-	} else {
-		err = w.open(rec)
-	}
-	return w.last, err
+	err = w.segment(later, rec)
+	rec.Last = w.last
+	return err
 }
 
-// dumpFrames prints the frames up to offset end, or to the first that is none.
-func dumpFrames(out io.Writer, im *image, end int64) error {
-	for at := int64(headerBytes); at < end; {
+// dumpFrames prints the frames up to the image's end, or to the first that is none.
+func dumpFrames(out io.Writer, im *image) error {
+	for at := int64(headerBytes); at < im.end; {
 		f, err := im.next(at)
+		if failed := (*readError)(nil); errors.As(err, &failed) {
+			return failed.err
+		}
 		if err != nil {
 			return &errs.CorruptError{File: im.name, Offset: at, Err: err}
 		}

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -57,7 +56,8 @@ type tail struct {
 // before them. Bytes that were durable once and are bad now are a CorruptError
 // instead, as is every flaw before the last segment. An error of fn ends the
 // replay and is returned; if it matches ErrBadPayload it becomes a CorruptError
-// that names the record's place. Memory: the largest segment, once or twice.
+// that names the record's place. Memory: the largest record, and what no mark
+// vouches for.
 func Replay(fs vfs.FS, dir string, from ids.LSN, fn func(Record) error) (*Recovered, error) {
 	ch, err := readChain(fs, dir)
 	if err != nil {
@@ -72,19 +72,14 @@ func Replay(fs vfs.FS, dir string, from ids.LSN, fn func(Record) error) (*Recove
 	}
 	rec.logID = ch.headers[0].logID
 	rec.Last = ch.headers[0].prevLSN
-	var buf []byte
+	var im *image
 	for i, h := range ch.headers {
-		im, err := readImage(fs, dir, h, buf)
-		if err != nil {
+		if im, err = openImage(fs, dir, h, ch.end(i), im); err != nil {
 			return nil, err
 		}
-		buf = im.bytes
 		w := walk{image: im, header: h, last: rec.Last, fn: fn}
-		if i+1 < len(ch.headers) {
-			err = w.sealed(ch.headers[i+1])
-		} else {
-			err = w.open(rec)
-		}
+		err := w.segment(ch.headers[i+1:], rec)
+		im.close()
 		if err != nil {
 			return nil, err
 		}
@@ -146,6 +141,14 @@ type walk struct {
 	onMark func(frame) // may be nil
 }
 
+// segment replays a segment that those of later follow.
+func (w *walk) segment(later []header, rec *Recovered) error {
+	if len(later) > 0 {
+		return w.sealed(later[0])
+	}
+	return w.open(rec)
+}
+
 // sealed replays a segment that another one follows: it must be whole up to the
 // offset and the LSN that the successor's header names.
 func (w *walk) sealed(next header) error {
@@ -195,22 +198,21 @@ func (w *walk) open(rec *Recovered) error {
 			return err
 		}
 	}
-	size := int64(len(w.image.bytes))
-	m, proven, err := durableBeyond(bytes.NewReader(w.image.bytes), size, w.header.number, []uint64{w.header.logID}, w.end, w.end)
+	found, err := behind(w.image.file, w.image.end, w.header.number, []uint64{w.header.logID}, w.end, w.end)
 	if err != nil {
 		return fmt.Errorf("wal: segment %s: %w", w.image.name, err)
 	}
-	if proven {
-		return errs.Corruptf(w.image.name, w.end, "no valid frame, and a sync mark proves that %d bytes were durable", m.through)
+	if found.proven {
+		return errs.Corruptf(w.image.name, w.end, "no valid frame, and a sync mark proves that %d bytes were durable", found.mark.through)
 	}
-	if !w.image.zero(w.end, size) {
+	if !found.blank {
 		rec.Torn, rec.TornFile, rec.TornOffset = true, w.image.name, w.end
 	}
 	return w.copyTail(rec)
 }
 
-// copyTail keeps the record frames behind the last proven offset: the image is
-// reused and the segment will be sealed there.
+// copyTail keeps the record frames behind the last proven offset, where the
+// segment will be sealed.
 func (w *walk) copyTail(rec *Recovered) error {
 	for at := rec.tail.proven; at < w.end; {
 		f, err := w.image.next(at)
@@ -218,7 +220,11 @@ func (w *walk) copyTail(rec *Recovered) error {
 			return w.damage(at, fmt.Errorf("sync mark claims an offset at which no frame ends: %w", err))
 		}
 		if f.kind != kindMark {
-			rec.tail.frames = append(rec.tail.frames, w.image.bytes[f.offset:f.end]...)
+			b, err := w.image.from(f.offset, f.end)
+			if err != nil {
+				return err
+			}
+			rec.tail.frames = append(rec.tail.frames, b[:f.end-f.offset]...)
 		}
 		at = f.end
 	}
@@ -250,6 +256,11 @@ func (w *walk) accept(f frame) error {
 	return nil
 }
 
+// damage makes err, which is about the frame at offset, a CorruptError, unless
+// that could not even be read.
 func (w *walk) damage(offset int64, err error) error {
+	if failed := (*readError)(nil); errors.As(err, &failed) {
+		return failed.err
+	}
 	return &errs.CorruptError{File: w.image.name, Offset: offset, Err: err}
 }

@@ -25,9 +25,9 @@ func Verify(fs vfs.FS, dir string, fn func(Record) error, fault func(*errs.Corru
 	if err != nil {
 		return judge(err)
 	}
-	var buf []byte
+	var im *image
 	for i := range ch.headers {
-		if err := judge(verifySegment(fs, dir, ch.headers, i, &buf, fn)); err != nil {
+		if err := judge(verifySegment(fs, dir, ch, i, &im, fn)); err != nil {
 			return err
 		}
 	}
@@ -36,16 +36,14 @@ func Verify(fs vfs.FS, dir string, fn func(Record) error, fault func(*errs.Corru
 
 // verifySegment replays segment i by itself, from the LSN that its header says
 // was the last before it.
-func verifySegment(fs vfs.FS, dir string, headers []header, i int, buf *[]byte, fn func(Record) error) error {
-	h := headers[i]
-	im, err := readImage(fs, dir, h, *buf)
+func verifySegment(fs vfs.FS, dir string, ch *chain, i int, spare **image, fn func(Record) error) error {
+	h := ch.headers[i]
+	im, err := openImage(fs, dir, h, ch.end(i), *spare)
 	if err != nil {
 		return err
 	}
-	*buf = im.bytes
+	defer im.close()
+	*spare = im
 	w := walk{image: im, header: h, last: h.prevLSN, fn: fn}
-	if i+1 < len(headers) {
-		return w.sealed(headers[i+1])
-	}
-	return w.open(&Recovered{})
+	return w.segment(ch.headers[i+1:], &Recovered{})
 }

@@ -15,12 +15,12 @@ import (
 // needed; that is rare, and all three together are not met. The slack is for tables more
 // than a new store has, each with an index, a filter and a footer.
 const (
-	spaceFactor   = 1.75
-	spaceSlack    = 4 << 10
-	maxPathNodes  = 33
-	heapSlack     = 2 << 20
-	heapOfTimers  = 4 << 20 // they hold a store with background work for some seconds after its Close
-	heapPerTable  = 1 << 10 // of the most tables that there were: maps do not shrink
+	spaceFactor  = 1.75
+	spaceSlack   = 4 << 10
+	maxPathNodes = 33
+	heapSlack    = 2 << 20
+	heapOfTimers = 4 << 20 // they hold a store with background work for some seconds after its Close
+	heapPerTable = 1 << 10 // of the most tables that there were: maps do not shrink
 )
 
 // end drops everything but one fork and demands that what the others held is

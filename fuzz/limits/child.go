@@ -34,7 +34,7 @@ type child func(dir string, counts *fuzz.Counts) error
 
 // children are all of them, by name. Those of some systems only are added by files
 // of their own.
-var children = map[string]child{"forks": ManyForks, "memory": LittleMemory}
+var children = map[string]child{"forks": ManyForks, "at-once": ForksAtOnce, "memory": LittleMemory}
 
 // childStatus is what a child that found a fault exits with.
 const childStatus = 3

@@ -21,5 +21,5 @@
 // what to do.
 //
 // Files in reading order: book.go, full.go, handles.go, sizes.go, child.go,
-// forks.go, descriptors.go, memory.go, mount_linux.go.
+// forks.go, atonce.go, descriptors.go, memory.go, mount_linux.go.
 package limits

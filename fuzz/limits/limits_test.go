@@ -62,4 +62,8 @@ func inChild(t *testing.T, name string, environment ...string) {
 
 func TestAHundredThousandForksInLittleMemory(t *testing.T) { inChild(t, "forks", memoryLimitInEnv) }
 
+func TestAHundredThousandForksOfOneCutInLittleMemory(t *testing.T) {
+	inChild(t, "at-once", memoryLimitInEnv)
+}
+
 func TestMoreThanThereIsMemoryFor(t *testing.T) { inChild(t, "memory", memoryLimitInEnv) }

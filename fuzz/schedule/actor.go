@@ -126,6 +126,54 @@ func (a *actor) fork(from, name string, sync bool) error {
 	})
 }
 
+// forkMany makes several forks by one record: one event.
+func (a *actor) forkMany(from string, sync bool, names ...string) error {
+	f, err := a.w.store.Fork(from)
+	if err != nil {
+		return err
+	}
+	next := map[string]version{}
+	for _, name := range names {
+		next[name] = version{contents: a.w.now(from).contents}
+	}
+	return a.w.change(fmt.Sprintf("fork %v", names), sync, next, func() error {
+		_, err := f.ForkMany(names, options(sync)...)
+		return err
+	})
+}
+
+// dropMany drops several forks by one record.
+func (a *actor) dropMany(sync bool, names ...string) error {
+	forks, next := make([]*engine.Fork, len(names)), map[string]version{}
+	for i, name := range names {
+		var err error
+		if forks[i], err = a.w.store.Fork(name); err != nil {
+			return err
+		}
+		next[name] = version{absent: true}
+	}
+	return a.w.change(fmt.Sprintf("drop %v", names), sync, next, func() error { return a.w.store.DropForks(forks, options(sync)...) })
+}
+
+// dropSubtree drops a fork and what was made from it, which is what below names.
+func (a *actor) dropSubtree(top string, sync bool, below ...string) error {
+	f, err := a.w.store.Fork(top)
+	if err != nil {
+		return err
+	}
+	next := map[string]version{top: {absent: true}}
+	for _, name := range below {
+		next[name] = version{absent: true}
+	}
+	return a.w.change("drop the subtree of "+top, sync, next, func() error {
+		n, err := f.DropSubtree(options(sync)...)
+		if err == nil && n != len(next) {
+			err = fmt.Errorf("%d forks are gone, want %d", n, len(next))
+		}
+		return err
+	})
+}
+
 func (a *actor) snapshot(of, name string, sync bool) error {
 	f, err := a.w.store.Fork(of)
 	if err != nil {

@@ -77,6 +77,22 @@ var (
 		return a.snapshot(a.own("v"), a.own("s"), true)
 	}}
 	drop = deed{name: "drop", on: every, do: func(_ *run, a *actor) error { return a.drop(a.own("d"), true) }}
+	// These make and drop several forks by one record.
+	forkMany = deed{name: "fork many", on: every, do: func(_ *run, a *actor) error {
+		return a.forkMany(a.own("w"), true, a.own("child"), a.own("sister"), a.own("brother"))
+	}}
+	dropMany = deed{name: "drop many", on: every, do: func(_ *run, a *actor) error {
+		return a.dropMany(true, a.own("d"), a.own("e"), a.own("n"))
+	}}
+	dropSubtree = deed{name: "drop subtree", on: every,
+		ready: func(_ *run, a *actor) error {
+			return errors.Join(a.fork(a.own("c"), a.own("top"), false), a.put(60, false, a.own("top")),
+				a.forkMany(a.own("top"), false, a.own("child"), a.own("sister")), a.put(60, false, a.own("child")),
+				a.fork(a.own("child"), a.own("grandchild"), false))
+		},
+		do: func(_ *run, a *actor) error {
+			return a.dropSubtree(a.own("top"), true, a.own("child"), a.own("sister"), a.own("grandchild"))
+		}}
 	// reset discards the memtable of one fork and freezes that of the other.
 	reset  = deed{name: "reset", on: every, do: func(_ *run, a *actor) error { return a.reset(a.own("r"), a.own("w"), true) }}
 	rename = deed{name: "rename", on: every, do: func(_ *run, a *actor) error {
@@ -272,6 +288,10 @@ func ways(p points.Point) []deed {
 	}
 	panic(fmt.Sprintf("nobody knows the way to %s", p))
 }
+
+// several are the deeds by which points are reached that ways has others for: those
+// that make or drop many forks at once.
+var several = map[points.Point][]deed{points.ForkPlaced: {forkMany}, points.DropPlaced: {dropMany, dropSubtree}}
 
 // before is the point that somebody who is on the way to a point comes to before,
 // and where it is early enough to wait for a close that has begun.

@@ -92,7 +92,7 @@ func (a *actor) wander(rng *rand.Rand, kind stores) error {
 		name := fmt.Sprintf("x%d-%d", a.number, n)
 		sync := rng.IntN(3) == 0
 		var err error
-		switch rng.IntN(13) {
+		switch rng.IntN(15) {
 		case 0, 1:
 			err = a.put(60+rng.IntN(400), sync, one())
 		case 2, 11:
@@ -100,6 +100,16 @@ func (a *actor) wander(rng *rand.Rand, kind stores) error {
 		case 3, 4:
 			if err = a.fork(one(), name, sync); err == nil {
 				forks = append(forks, name)
+			}
+		case 13:
+			names := []string{name + "a", name + "b", name + "c"}
+			if err = a.forkMany(one(), sync, names...); err == nil {
+				forks = append(forks, names...)
+			}
+		case 14:
+			if i := rng.IntN(len(forks)); len(forks) > 4 && i+2 <= len(forks) {
+				err = a.dropMany(sync, forks[i:i+2]...)
+				forks = append(forks[:i], forks[i+2:]...)
 			}
 		case 5:
 			err = a.snapshot(one(), name, sync)

@@ -39,10 +39,13 @@ func (w way) String() string { return fmt.Sprintf("%s while %s", w.second.name, 
 // ways are the ways to a pair. Those in which one party would have to be at two
 // places are left out, unless there are no others: then one is kept, for a test to
 // see that nothing comes of it.
-func (p pair) ways() []way {
+func (p pair) ways() []way { return p.waysBy(ways(p.held), ways(p.reached)) }
+
+// waysBy are those by certain deeds.
+func (p pair) waysBy(firsts, seconds []deed) []way {
 	var out, hopeless []way
-	for _, first := range ways(p.held) {
-		for _, second := range ways(p.reached) {
+	for _, first := range firsts {
+		for _, second := range seconds {
 			for _, kind := range common(first.on, second.on) {
 				w := way{kind: kind, first: first, second: second}
 				switch {
@@ -160,7 +163,10 @@ func (p pair) meet(r *run, w way, o order, first, second *stop, photo uint64, co
 // force tries the ways to a pair until it has come about in one, and then, if all
 // are asked for, the other orders, beginning with this one.
 func (p pair) force(counts *fuzz.Counts, photo uint64, all bool) (happened bool, err error) {
-	ways := p.ways()
+	return p.forceBy(p.ways(), counts, photo, all)
+}
+
+func (p pair) forceBy(ways []way, counts *fuzz.Counts, photo uint64, all bool) (happened bool, err error) {
 	for i, w := range ways {
 		happened, err := p.count(w, through, photo, counts)
 		if err != nil {

@@ -16,16 +16,7 @@ func TestEveryPairOfPoints(t *testing.T) {
 	// Each run has a store of its own in memory, and so little of it is alive that the
 	// garbage collector would else be half of the work.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	impossible := map[pair]string{}
-	for _, e := range exclusions() {
-		for _, held := range e.held {
-			for _, reached := range e.reached {
-				p := pair{held, reached}
-				require.Empty(t, impossible[p], "%s is listed twice", p)
-				impossible[p] = e.because
-			}
-		}
-	}
+	impossible := impossiblePairs(t)
 	counts := fuzz.NewCounts()
 	stride := 1
 	if testing.Short() {
@@ -61,6 +52,49 @@ func TestEveryPairOfPoints(t *testing.T) {
 		require.Equal(t, counts.Get("pairs forced, through"), counts.Get("pairs forced, inside"))
 		require.Greater(t, counts.Get("pairs forced, through"), 1500)
 		require.Greater(t, counts.Get("images"), 500)
+	}
+}
+
+func impossiblePairs(t *testing.T) map[pair]string {
+	impossible := map[pair]string{}
+	for _, e := range exclusions() {
+		for _, held := range e.held {
+			for _, reached := range e.reached {
+				p := pair{held, reached}
+				require.Empty(t, impossible[p], "%s is listed twice", p)
+				impossible[p] = e.because
+			}
+		}
+	}
+	return impossible
+}
+
+// Beside every point forks are made, and dropped, many by one record: all or none,
+// whatever comes in between, and whatever a crash leaves.
+func TestEveryPointBesideForksMadeAndDroppedAtOnce(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	impossible := impossiblePairs(t)
+	counts := fuzz.NewCounts()
+	number := 0
+	try := func(p pair, ways []way) {
+		if number++; testing.Short() && number%7 != 0 {
+			return
+		}
+		happened, err := p.forceBy(ways, counts, uint64(number), number%3 == 0 && impossible[p] == "")
+		require.NoError(t, err)
+		require.Equal(t, impossible[p] == "", happened, "%s: it came about, or did not", p)
+	}
+	for point, by := range several {
+		for other := range points.OrphanRemoving {
+			for _, d := range by {
+				try(pair{point, other}, pair{point, other}.waysBy([]deed{d}, ways(other)))
+				try(pair{other, point}, pair{other, point}.waysBy(ways(other), []deed{d}))
+			}
+		}
+	}
+	t.Logf("met:\n%s", counts)
+	if !testing.Short() {
+		require.Greater(t, counts.Get("pairs forced, through"), 200)
 	}
 }
 

@@ -33,10 +33,10 @@ import (
 //     snapshots reach; up to here nothing is changed;
 //  3. write a new manifest with the state as it was read and a reservation of
 //     numbers: it says nothing yet that only the log says;
-//  4. sync every log segment that was replayed and start a new one, whose header
-//     seals the old one where it was accepted to end, and which repeats what may
-//     have been read from the operating system's memory only: from here on no
-//     later crash can take back what was recovered;
+//  4. start a new log segment, whose header seals the old one where it is proven
+//     to be durable, and which repeats what may have been read from the operating
+//     system's memory only: from here on no later crash can take back what was
+//     recovered;
 //  5. append to the manifest what the log added: it is never ahead of the log;
 //  6. remove the files that the manifest, now durable, does not name, unless some
 //     that it does name are not whole; put empty files in the place of those that

@@ -40,15 +40,13 @@ func (s *script) run(seed uint64, lives, steps int) error {
 				return err
 			}
 			s.last, s.rec = rec.Last, rec
-			if err := rec.Sync(); err != nil {
-				return err
-			}
-			s.synced = max(s.synced, rec.Last)
-			s.written = rec.Last
 		}
 		l, err := Start(s.fs, testDir, rec, s.last+1, quiet(&s.files, 4096))
 		if err != nil {
 			return err
+		}
+		if rec != nil {
+			s.synced, s.written = max(s.synced, rec.Last), rec.Last
 		}
 		if err := s.live(l, r, steps); err != nil {
 			_ = l.Close()

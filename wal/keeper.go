@@ -26,14 +26,16 @@ type keeper struct {
 	done  sync.WaitGroup
 }
 
-func (k *keeper) start(l *Log) {
+// start starts the keeper, unless the log is to have none.
+func (k *keeper) start(l *Log) bool {
 	if l.opts.MarkDelay < 0 {
-		return
+		return false
 	}
 	k.kicks, k.stop = make(chan struct{}, 1), make(chan struct{})
 	k.done.Add(1)
 	go k.run(l)
 	k.kick()
+	return true
 }
 
 // kick wakes the keeper. It never waits.

@@ -178,22 +178,6 @@ func TestAnFsyncThatEndsAfterAFailureConfirmsNothing(t *testing.T) {
 	require.ErrorIs(t, l.Close(), ErrPoisoned)
 }
 
-func TestAFailedSyncOfTheRecoveredLogIsNotRetried(t *testing.T) {
-	mem, from, _ := aLog(t, true)
-	for _, op := range []faultfs.Op{faultfs.OpSync, faultfs.OpSyncDir} {
-		fs := faultfs.New(mem)
-		_, rec, err := replayed(fs, from)
-		require.NoError(t, err)
-		fs.Inject(faultfs.Rule{Op: op})
-		require.ErrorIs(t, rec.Sync(), syscall.EIO)
-		require.ErrorIs(t, rec.Sync(), syscall.EIO)
-		var files numbers
-		files.last.Store(1000)
-		_, err = Start(fs, testDir, rec, rec.Last+1, quiet(&files, 4096))
-		require.ErrorIs(t, err, syscall.EIO)
-	}
-}
-
 // Whatever call fails, once or for good: nothing that failed is called a
 // success, nothing acknowledged is lost, and what the next process recovers
 // survives a power loss after it, although the pages of a failed fsync are

@@ -28,14 +28,9 @@ type Recovered struct {
 	Segments   []SegmentInfo // the log, oldest first
 	Leftover   []ids.FileNum // *.wal files that are no part of it: unused spares, aborted starts, trimmed segments
 
-	fs     vfs.FS
-	dir    string
 	logID  uint64
 	header header // of the last segment
 	tail   tail
-
-	synced  bool
-	syncErr error
 }
 
 // tail is the end of the last segment that no sync mark vouches for: it may be
@@ -66,7 +61,7 @@ func Replay(fs vfs.FS, dir string, from ids.LSN, fn func(Record) error) (*Recove
 	if err := ch.checkStart(from); err != nil {
 		return nil, err
 	}
-	rec := &Recovered{fs: fs, dir: dir, Leftover: ch.leftover}
+	rec := &Recovered{Leftover: ch.leftover}
 	if len(ch.headers) == 0 {
 		return rec, nil
 	}
@@ -89,46 +84,6 @@ func Replay(fs vfs.FS, dir string, from ids.LSN, fn func(Record) error) (*Recove
 		})
 	}
 	return rec, nil
-}
-
-// Sync makes every replayed segment and the directory durable. Recovery does
-// this before it writes anything else, so that nothing it writes can survive a
-// power loss that the records it came from do not. It is done once, and a
-// failure is final: a second fsync would prove nothing. Start does it if nobody
-// did. Cost: one fsync a segment.
-func (r *Recovered) Sync() error {
-	if !r.synced {
-		r.synced, r.syncErr = true, r.sync()
-	}
-	return r.syncErr
-}
-
-func (r *Recovered) sync() error {
-	for _, s := range r.Segments {
-		if err := syncSegment(r.fs, r.dir, s.Number); err != nil {
-			return err
-		}
-	}
-	if err := r.fs.SyncDir(r.dir); err != nil {
-		return fmt.Errorf("wal: sync directory %s: %w", r.dir, err)
-	}
-	return nil
-}
-
-func syncSegment(fs vfs.FS, dir string, number ids.FileNum) error {
-	name := ids.SegmentName(number)
-	file, err := fs.Open(join(dir, name))
-	if err != nil {
-		return fmt.Errorf("wal: open segment: %w", err)
-	}
-	err = file.Sync()
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("wal: sync segment %s: %w", name, err)
-	}
-	return nil
 }
 
 // walk replays one segment.

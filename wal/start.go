@@ -17,26 +17,25 @@ import (
 // seals what rec found: records behind its end are never read again. rec is nil
 // for a new store. The first record appended will have an LSN of at least next,
 // which is above every LSN that was ever appended, recovered or not. When Start
-// returns, header and directory are durable.
+// returns, everything that was recovered is durable.
 //
 // The seal lies where the last sync mark vouches for the segment; records behind
 // it are copied into the fresh one first. An earlier process may have
 // met a failing fsync: then they are in the operating system's cache only, and
 // no fsync would ever write them again. If not even the last segment's header
 // is vouched for, the fresh segment supersedes it: it takes the same place in
-// the chain, and of two such segments the higher number counts.
+// the chain, and of two such segments the higher number counts. Nothing that was
+// replayed is fsynced again: a segment got its name, and what a mark or its
+// successor's header vouches for, durably before those were written.
 //
 // On an error the log on disk is what it was; errs.ErrNoSpace if the disk is
 // too full for a segment.
 func Start(fs vfs.FS, dir string, rec *Recovered, next ids.LSN, opts Options) (*Log, error) {
 	if rec == nil {
-		rec = &Recovered{fs: fs, dir: dir, synced: true}
+		rec = &Recovered{}
 	}
 	if next <= rec.Last {
 		return nil, fmt.Errorf("wal: start at LSN %d, yet the log holds %d", next, rec.Last)
-	}
-	if err := rec.Sync(); err != nil {
-		return nil, err
 	}
 	l := &Log{fs: fs, dir: dir, opts: opts.withDefaults(), id: rec.logID}
 	if len(rec.Segments) == 0 {
@@ -54,16 +53,26 @@ func Start(fs vfs.FS, dir string, rec *Recovered, next ids.LSN, opts Options) (*
 	if err := l.startSegment(rec, next); err != nil {
 		return nil, err
 	}
-	spare, err := createSegment(fs, dir, l.opts.NextFile, l.opts.SegmentBytes)
+	if !l.keep.start(l) { // there is nobody to make it later
+		if err := l.firstSpare(); err != nil {
+			_ = l.cur.file.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// firstSpare makes the spare segment that is left to privileged records. If the disk
+// is full, Reserve tries again.
+func (l *Log) firstSpare() error {
+	s, err := createSegment(l.fs, l.dir, l.opts.NextFile, l.opts.SegmentBytes)
 	switch {
 	case err == nil:
-		l.room.spares = append(l.room.spares, spare)
-	case !errors.Is(err, errs.ErrNoSpace): // Reserve tries again
-		_ = l.cur.file.Close()
-		return nil, err
+		l.room.spares = append(l.room.spares, s)
+	case !errors.Is(err, errs.ErrNoSpace):
+		return err
 	}
-	l.keep.start(l)
-	return l, nil
+	return nil
 }
 
 // startSegment makes the segment that Start appends to.

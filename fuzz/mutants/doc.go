@@ -45,11 +45,6 @@
 //
 //   - An open does not remove old manifests with the other orphans: the manifest's
 //     own start has tried that before, and the orphan scan only reports a failure.
-//   - Recovery does not fsync the segments that it has read. What it needs of the
-//     last one and no sync mark vouches for is copied into the fresh segment, which
-//     is fsynced; if not even that one's header is vouched for, the fresh segment
-//     takes its place. And every segment before the last was durable before its
-//     successor got a header.
 //   - An open gives out LSNs again that a crash has taken back. No durable byte
 //     speaks of a record that was not durable, and no replay reads behind a seal.
 //   - A flush installs its tables in a node that nobody holds any more. The next

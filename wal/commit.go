@@ -92,7 +92,7 @@ func (l *Log) syncLocked(lsn ids.LSN) error {
 // sector: the disk may garble one that it is made to rewrite.
 func (l *Log) leadSyncLocked() {
 	l.writing = true
-	if !l.writePendingLocked() {
+	if !l.writePendingLocked() || !l.zeroAheadLocked() {
 		return
 	}
 	l.writing, l.syncing = false, true

@@ -28,9 +28,8 @@
 //  1. Replay links the segments by their headers, checks that none is missing,
 //     and hands out every record. The last segment may end in an interrupted
 //     write; everything else that is not as it was written is an error.
-//  2. Recovered.Sync makes what was read durable.
-//  3. Start copies what no mark vouches for into a fresh segment and seals the
-//     old one before it.
+//  2. Start copies what no mark vouches for into a fresh segment and seals the
+//     old one before it. What a mark vouches for was durable before the mark.
 //
 // # What tells a torn tail from damage
 //
@@ -55,6 +54,7 @@
 //	replay.go      Replay and Recovered
 //	log.go         Log and Append; extent.go: how long it is
 //	commit.go      Write, Sync, rotation
+//	ahead.go       zeros ahead of small groups that are fsynced
 //	segment.go     a segment that is being written
 //	room.go        the account of promised space; reserve.go: Reserve
 //	start.go, close.go, trim.go

@@ -123,14 +123,17 @@ func (im *image) zero(lo, hi int64) (bool, error) {
 	return allZero(b[:hi-lo]), nil
 }
 
-var zeros [4 << 10]byte
+// zeros is as long as the longest stretch that is written at once. Longer ones are
+// looked at in pieces that stay in the processor's cache.
+var zeros [aheadBytes]byte
 
 func allZero(b []byte) bool {
-	for len(b) > len(zeros) {
-		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+	const piece = 4 << 10
+	for len(b) > piece {
+		if !bytes.Equal(b[:piece], zeros[:piece]) {
 			return false
 		}
-		b = b[len(zeros):]
+		b = b[piece:]
 	}
 	return bytes.Equal(b, zeros[:len(b)])
 }

@@ -14,7 +14,7 @@ import (
 // segment is a file of the log that is open for writing: the current one, or a
 // spare that has no header yet. The Log owns it. pos, synced, claimed and
 // nextSector change under the Log's lock; only the goroutine that is writing
-// changes pos.
+// changes pos and uses zeroed.
 type segment struct {
 	number    ids.FileNum
 	file      vfs.File
@@ -26,6 +26,7 @@ type segment struct {
 	syncedLSN  ids.LSN // of the last record below synced
 	claimed    int64   // what the last written mark claims durable
 	nextSector bool    // the bytes before pos are durable or being made so
+	zeroed     int64   // zeros were written up to there, see zeroAheadLocked
 }
 
 // syncDirError marks a failed fsync of the directory. Other files of the store

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// benchStore is a store on the file system, without background work that the rows of
+// a benchmark would begin.
+func benchStore(b *testing.B) *Fork {
+	s, err := Open(b.TempDir(), &Options{MemtableBytes: 1 << 30, MaxLogBytes: 4 << 30})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	f, err := s.Fork(MainFork)
+	require.NoError(b, err)
+	return f
+}
+
+// processorTime is what this process has used, in user and system mode.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkSet writes rows one by one, unsynced.
+func BenchmarkSet(b *testing.B) {
+	f := benchStore(b)
+	b.ReportAllocs()
+	key, value := make([]byte, 16), make([]byte, 100)
+	used := processorTime(b)
+	n := uint64(0)
+	for b.Loop() {
+		n++
+		binary.BigEndian.PutUint64(key, n*0x9e3779b97f4a7c15)
+		if err := f.Set(key, value, NoSync); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processorTime(b)-used)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkSyncedSet writes rows by several writers at once, each of which waits
+// until its row is durable.
+func BenchmarkSyncedSet(b *testing.B) {
+	for _, writers := range []int{1, 64, 256} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			f := benchStore(b)
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			used := processorTime(b)
+			for range writers {
+				wg.Go(func() {
+					key, value := make([]byte, 16), make([]byte, 100)
+					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						binary.BigEndian.PutUint64(key, uint64(n)*0x9e3779b97f4a7c15)
+						if err := f.Set(key, value); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(processorTime(b)-used)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(b.N)/float64(f.s.Timings().Log.SyncTimes.Count), "rows/fsync")
+		})
+	}
+}

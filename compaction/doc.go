@@ -9,7 +9,7 @@
 //
 //  1. The engine walks the entered nodes whose paths have changed, from the root
 //     outwards, describes the path of each as a list of Items, and asks Pick for a
-//     Plan.
+//     Plan. A Crowd may say that another node of the path is a better place for it.
 //  2. It claims the nodes from Plan.First to Plan.Last.
 //  3. Split says which tables have to be read; the others are taken over. Merge
 //     copies the live rows of those that are read, one row a key, into an Output,
@@ -26,7 +26,8 @@
 //
 // Read the files in this order: item.go (what the picker sees and says),
 // policy.go, pick.go (the rules and their order), segment.go (rules between
-// branch points), readbound.go (rules across them), dead.go (rules about dead
+// branch points), readbound.go (rules across them), crowd.go (one merge for
+// many paths), dead.go (rules about dead
 // rows), shadowed.go (what is worth doing at rest), split.go (what a merge reads), merge.go (the loop), tally.go (its check), runiter.go, trace.go (where each
 // row went), output.go, outputfile.go.
 package compaction

@@ -26,6 +26,8 @@ type simTree struct {
 	plans     int
 	limit     int  // of plans: more would mean that it never ends
 	readAll   bool // merges take no tables over
+	crowd     Crowd
+	alone     bool // each path merges for itself
 	log       func(name string, path []Item, plan Plan)
 }
 
@@ -212,6 +214,7 @@ func (s *simTree) step(n *simNode) bool {
 	if !ok {
 		return false
 	}
+	plan = s.crowd.Share(path, plan, s.policy)
 	require.Less(s.t, s.plans, s.limit, "does not come to rest: %s: %s", drawPath(path), plan)
 	checkPlan(s.t, path, plan)
 	if s.log != nil {
@@ -268,12 +271,30 @@ func (s *simTree) rest() {
 	s.limit = s.plans + 100*len(s.nodes) + 100
 	for again := true; again; {
 		again = false
-		for _, n := range s.entries() {
+		entries := s.entries()
+		if !s.alone {
+			s.crowd = s.crowded(entries)
+		}
+		for _, n := range entries {
 			for n.refs > 0 && s.step(n) {
 				again = true
 			}
 		}
 	}
+}
+
+// crowded counts the paths that are too long.
+func (s *simTree) crowded(entries []*simNode) (c Crowd) {
+	for _, n := range entries {
+		var runs []ids.NodeID
+		for ; n != nil; n = n.older {
+			if !n.item.Memory {
+				runs = append(runs, n.item.Node)
+			}
+		}
+		c.Add(runs, s.policy)
+	}
+	return c
 }
 
 // check holds every path against the bounds. It must be at rest, without claims.

@@ -9,6 +9,7 @@ import (
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
+	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/schedule"
 )
 
@@ -21,13 +22,14 @@ import (
 // does not keep the other paths from being tended; its error is returned in the end.
 func (s *Store) pass(w *forktree.Watch, wanted func(compaction.Kind) bool, stop func() error) (did bool, err error) {
 	entries := s.entries(w)
+	crowd := s.crowd(entries, wanted)
 	for i, n := range entries {
 		for {
 			if stopped := stop(); stopped != nil {
 				s.keep(w, entries[i:]...)
 				return did, errors.Join(stopped, err)
 			}
-			plan, claim, tables := s.plan(n, w, wanted)
+			plan, claim, tables := s.plan(n, w, wanted, crowd)
 			if claim == nil {
 				break
 			}
@@ -59,6 +61,34 @@ func (s *Store) entries(w *forktree.Watch) []*forktree.Node {
 	return entries
 }
 
+// crowd counts the paths of a pass that hold too many runs, so that one merge can make
+// room on many of them. Like entries it holds the lock for a slice at a time.
+func (s *Store) crowd(entries []*forktree.Node, wanted func(compaction.Kind) bool) *compaction.Crowd {
+	var c compaction.Crowd
+	if len(entries) < 2 || !wanted(compaction.KindMerge) {
+		return &c
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var runs []ids.NodeID
+	for i, n := range entries {
+		if i%claimsAtOnce == claimsAtOnce-1 {
+			s.mu.rest()
+		}
+		if !n.Live() {
+			continue
+		}
+		runs = runs[:0]
+		for x := range forktree.Path(n) {
+			if x.Mem == nil {
+				runs = append(runs, x.ID)
+			}
+		}
+		c.Add(runs, compaction.DefaultPolicy())
+	}
+	return &c
+}
+
 // keep has the next pass of a watch go over some nodes again.
 func (s *Store) keep(w *forktree.Watch, nodes ...*forktree.Node) {
 	s.mu.Lock()
@@ -74,7 +104,7 @@ func (s *Store) keep(w *forktree.Watch, nodes ...*forktree.Node) {
 // rewrite it gives the tables to be rewritten. A path on which other jobs are at work
 // is kept for the next pass of the watch: there may be something to do when they have
 // ended. One that has nothing to do is noted where tidy may find something.
-func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction.Kind) bool) (compaction.Plan, *forktree.Claim, []rotten) {
+func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction.Kind) bool, crowd *compaction.Crowd) (compaction.Plan, *forktree.Claim, []rotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !n.Live() {
@@ -85,6 +115,7 @@ func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction
 	plan, ok := compaction.PickOf(p.items, compaction.DefaultPolicy(), wanted)
 	var claim *forktree.Claim
 	if ok {
+		plan = crowd.Share(p.items, plan, compaction.DefaultPolicy())
 		claim = s.claimLocked(p.nodes[plan.First : plan.Last+1])
 	}
 	if claim == nil {

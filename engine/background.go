@@ -15,21 +15,21 @@ import (
 // flush, sweep views, reclaim, trim), one for merges, so that a long merge never
 // keeps writers waiting for memory. Claims keep them out of each other's way.
 type background struct {
-	mu       sync.Mutex
-	cond     *sync.Cond // broadcast whenever something below changes
-	stopping bool
-	memory   worker
-	merge    worker
-	owing    bool  // what is owed to the manifest is being published
-	urgent   int   // callers of Settle: work at full speed, do not rest
-	flushErr error // why the last flush failed; nil after one that succeeded
-	logKept  bool  // a node that cannot be written keeps the log long: no flush for its sake for a while
-	failures int   // of any background work
-	lastErr  error // the last of them
-	idle     idleViews
-	timers   map[*time.Timer]struct{} // those of afterLocked that have not gone off
-	resting  resting
-	wg       sync.WaitGroup
+	mu        sync.Mutex
+	cond      *sync.Cond // broadcast whenever something below changes
+	stopping  bool
+	memory    worker
+	merge     worker
+	owing     bool  // what is owed to the manifest is being published
+	urgent    int   // callers of Settle: work at full speed, do not rest
+	flushErr  error // why the last flush failed; nil after one that succeeded
+	logKeptBy error // why a node cannot be written that keeps the log long: no flush for its sake for a while
+	failures  int   // of any background work
+	lastErr   error // the last of them
+	idle      idleViews
+	timers    map[*time.Timer]struct{} // those of afterLocked that have not gone off
+	resting   resting
+	wg        sync.WaitGroup
 }
 
 // worker is one of the goroutines. Its fields are under background.mu.
@@ -264,7 +264,7 @@ func (s *Store) tidied(what string, err error) {
 
 func (s *Store) flushIfNeeded() error {
 	switch {
-	case s.logTooLong() && !s.logIsKept():
+	case s.logTooLong() && s.logKeptBy() == nil:
 		return s.flush(func(*forktree.Fork) bool { return true })
 	case s.overBudget():
 		return s.flush(s.largeMemtables())

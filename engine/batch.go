@@ -184,7 +184,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	if err := s.throttle(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	if err := s.waitForLog(); err != nil {
+	if err := s.waitForLog(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	if err := s.freezeForRanges(parts); err != nil {

@@ -11,8 +11,9 @@ import (
 // The log is as long as its oldest record that is in no table yet, and one fork that
 // wrote a single row and then nothing keeps all that others write behind it. So when
 // half of its room is used, every fork's memtable is frozen and all that is in memory
-// is written to tables, packed into few files: see flush and adr/0013. Commits that
-// find three quarters used are delayed, more and more, and at the bound they wait.
+// is written to tables, packed into few files: see flush and adr/0013. Who writes so much
+// that this does not come after is held back: delayed, more and more, and a little below
+// the bound made to wait. The rest of the room is for the others, who wait at the bound.
 
 // logRoom is how much the full segments of the log may hold together. The current one
 // and a spare stand beside them.
@@ -29,39 +30,76 @@ func (s *Store) logTooLong() bool {
 	return max(bytes, sealed) > s.logRoom()/2 || segments > maxSegments && bytes < s.opts.SegmentBytes
 }
 
-func (s *Store) logFull() bool { return s.log.SealedBytes() >= s.logRoom() }
+// logFull tells whether the log is so long that some writers wait.
+func (s *Store) logFull() bool { return s.log.SealedBytes() >= s.logLimit(false) }
 
-// maxLogDelay is what a commit is delayed by when the log has all but reached its
-// bound.
+// logLimit is how long the full segments are when a writer waits. Those who do not write
+// little leave an eighth of the room to those who do, a segment at least.
+func (s *Store) logLimit(little bool) int64 {
+	room := s.logRoom()
+	if !little {
+		room -= max(room/8, s.opts.SegmentBytes)
+	}
+	return room
+}
+
+// keptBounds is how many times its bound the log may be long, the last segments not
+// counted, while a node that cannot be written to tables keeps it.
+const keptBounds = 2
+
+func (s *Store) logOverrun() bool { return s.log.SealedBytes() >= keptBounds*s.opts.MaxLogBytes }
+
+// maxLogDelay is what a commit is delayed by when it all but has to wait.
 const maxLogDelay = 2 * time.Millisecond
 
 // waitForLog keeps the log within its bound, but for the batches that are under way: it
 // delays a commit, makes it wait while memory is written to tables, or says why that
-// does not make the log shorter.
-func (s *Store) waitForLog() error {
+// does not make the log shorter. The log gets long by what is in memory, so who writes
+// little is told as for memory, see throttle; without parts, it is a record of a few bytes.
+func (s *Store) waitForLog(parts []batchPart) error {
 	if s.opts.Manual {
 		return nil
 	}
-	room := s.logRoom()
-	used := s.log.SealedBytes()
-	if used < room/4*3 {
+	used, much := s.log.SealedBytes(), s.logLimit(false)
+	from := much / 4 * 3
+	if used < from {
 		return nil
 	}
 	s.wake()
-	defer s.clock.logWaits.since(time.Now())
-	if used < room {
-		time.Sleep(maxLogDelay * time.Duration(used-room/4*3) / time.Duration(room/4+1))
-		return nil
+	little := len(parts) == 0 || s.debt(parts).little(s.opts.MemtableBytes)
+	limit := s.logLimit(little)
+	switch {
+	case used >= limit:
+		defer s.clock.logWaits.since(time.Now())
+		return s.waitForTrim(limit)
+	case !little:
+		defer s.clock.logWaits.since(time.Now())
+		time.Sleep(maxLogDelay * time.Duration(used-from) / time.Duration(much-from+1))
 	}
-	s.counter.stalls.Add(1)
-	if err := s.waitForTrim(); err != nil || !s.logFull() || s.logIsKept() {
-		return err
+	return nil
+}
+
+// waitForTrim waits until the log is below the limit, or says why it stays longer. While
+// a single node keeps it, it may: that must not stop those who write elsewhere. But
+// not without a bound.
+func (s *Store) waitForTrim(limit int64) error {
+	if s.logKeptBy() == nil {
+		s.counter.stalls.Add(1)
+		if err := s.waitForTurns(limit); err != nil || s.log.SealedBytes() < limit {
+			return err
+		}
+		if stuck := s.letBeError(); stuck != nil {
+			s.keepLog(stuck)
+		}
 	}
-	if stuck := s.letBeError(); stuck != nil { // likewise
-		s.keepLog(stuck)
-		return nil
+	switch stuck := s.logKeptBy(); {
+	case stuck == nil:
+		return fmt.Errorf("the log has reached its bound of %d bytes: %w", s.opts.MaxLogBytes, s.back.whyLogIsKept())
+	case s.logOverrun():
+		return fmt.Errorf("the log has reached %d times its bound of %d bytes, and stays so while there are forks with a node that cannot be written to tables: %w",
+			keptBounds, s.opts.MaxLogBytes, stuck)
 	}
-	return fmt.Errorf("the log has reached its bound of %d bytes: %w", s.opts.MaxLogBytes, s.back.whyLogIsKept())
+	return nil
 }
 
 var errLogKept = errors.New("what it holds could not be written to tables in time")
@@ -70,16 +108,16 @@ var errLogKept = errors.New("what it holds could not be written to tables in tim
 // the log a commit no longer waits. One may be: a turn can miss what comes meanwhile.
 const fruitlessTurns = 3
 
-// waitForTrim waits until the log is below its bound or the memory worker has tried
+// waitForTurns waits until the log is below the limit or the memory worker has tried
 // in vain to make it so.
-func (s *Store) waitForTrim() error {
+func (s *Store) waitForTurns(limit int64) error {
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	begun, first, fruitless := b.memory.begun, s.log.FirstLSN(), 0
 	b.memory.pending = true
 	b.cond.Broadcast() // the worker may be at rest: that ends when the log is full
-	for s.logFull() && !b.logKept && b.flushErr == nil && fruitless < fruitlessTurns {
+	for s.log.SealedBytes() >= limit && b.logKeptBy == nil && b.flushErr == nil && fruitless < fruitlessTurns {
 		switch {
 		case b.stopping:
 			return ErrClosed
@@ -121,16 +159,19 @@ func (b *background) whyLogIsKept() error {
 // not stop those who write elsewhere, so the log grows beyond its bound, and the logger
 // is told.
 func (s *Store) keepLog(stuck error) {
-	s.back.mu.Lock()
-	defer s.back.mu.Unlock()
-	if !s.back.logKept {
+	b := &s.back
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.logKeptBy == nil {
 		s.opts.Logger.Warn("a node that cannot be written to tables keeps the log long", "error", stuck)
-		s.back.pauseLocked(&s.back.logKept, maxRetryDelay)
+		b.logKeptBy = stuck
+		b.afterLocked(maxRetryDelay, func() { b.logKeptBy = nil })
 	}
 }
 
-func (s *Store) logIsKept() bool {
+// logKeptBy is what keepLog was told, for a while.
+func (s *Store) logKeptBy() error {
 	s.back.mu.Lock()
 	defer s.back.mu.Unlock()
-	return s.back.logKept
+	return s.back.logKeptBy
 }

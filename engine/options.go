@@ -37,11 +37,13 @@ type Options struct {
 	// 16 MiB.
 	SegmentBytes int64
 	// MaxLogBytes bounds the log on disk, whatever forks keep it: in the background,
-	// what is in memory is written to tables in time, commits are slowed down when three
-	// quarters are used, and wait at the bound. If the log cannot be made shorter then,
-	// they fail and say why. Batches that are under way when the bound is reached may
-	// exceed it; and so may the log while damage keeps a single node out of tables, since
-	// that must not stop others: Flush says which node. With Manual, Flush keeps the bound.
+	// what is in memory is written to tables in time, commits to forks that have much of
+	// it are slowed down and wait when seven eighths are used, others wait at the bound.
+	// If the log cannot be made shorter then, they fail and say why. Batches that are under
+	// way when the bound is reached may exceed it; and so may the log, up to twice the
+	// bound, while damage keeps a single node out of tables, since that must not stop
+	// others: Flush says which node. Then commits and forks fail until the forks that
+	// have that node are dropped. With Manual, Flush keeps the bound.
 	// At least six segments. Default four times MemtableBytes or eight segments, and two
 	// segments more.
 	MaxLogBytes int64

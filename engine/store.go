@@ -271,7 +271,9 @@ func (s *Store) record(what deed, placed schedule.Point, privileged bool, size i
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	_ = s.waitForLog() // what costs a few bytes, or gives space back, is not refused for it
+	if err := s.waitForLog(nil); err != nil && !privileged && s.logOverrun() {
+		return fmt.Errorf("%s: %w", what, err)
+	} // else what costs a few bytes, or gives space back, is not refused for it
 	if err := s.log.Reserve(size, privileged); err != nil {
 		return s.writeError(what.String(), err)
 	}

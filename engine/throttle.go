@@ -70,10 +70,15 @@ type debt struct {
 // roomFor is the memory in use at which writers of forks with that debt wait.
 func (s *Store) roomFor(d debt) int64 {
 	budgets := int64(fullBudgets)
-	if d.held < s.opts.MemtableBytes/quietPart && d.after <= d.usual/2 {
+	if d.little(s.opts.MemtableBytes) {
 		budgets = brimmingAbove
 	}
 	return budgets * s.opts.MemtableBytes
+}
+
+// little tells whether the forks are none of those who use the memory up.
+func (d debt) little(budget int64) bool {
+	return d.held < budget/quietPart && d.after <= d.usual/2
 }
 
 func (s *Store) debt(parts []batchPart) (d debt) {

@@ -23,14 +23,19 @@ type held struct {
 const heldBudget = 256 << 10
 
 func newHeld(t *testing.T) *held {
+	return newHeldOn(t, Options{FS: crashfs.New(), MemtableBytes: heldBudget})
+}
+
+func newHeldOn(t *testing.T, o Options) *held {
 	goOn := make(chan struct{})
 	h := &held{T: t, release: sync.OnceFunc(func() { close(goOn) })}
-	var err error
-	h.s, err = Open("/db", &Options{FS: crashfs.New(), MemtableBytes: heldBudget, Schedule: schedule.New(0, func(p schedule.Point) {
+	o.Schedule = schedule.New(0, func(p schedule.Point) {
 		if p == schedule.FlushPicked {
 			<-goOn
 		}
-	})})
+	})
+	var err error
+	h.s, err = Open("/db", &o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		h.release()
@@ -99,6 +104,33 @@ func TestAFloodingForkDoesNotHoldUpAQuietOne(t *testing.T) {
 	close(stop)
 	h.release()
 	require.NoError(t, <-ended)
+	require.NoError(t, h.s.Settle())
+	require.NoError(t, h.s.Verify())
+}
+
+// The log gets long by those who write much. They wait below its bound, and leave room
+// for others.
+func TestAForkThatFillsTheLogDoesNotHoldUpAQuietOne(t *testing.T) {
+	o := Options{FS: crashfs.New(), MemtableBytes: 1 << 30, SegmentBytes: 16 << 10, MaxLogBytes: 16 * 16 << 10}
+	h := newHeldOn(t, o)
+	loud, quiet := h.fork("loud"), h.fork("quiet")
+	stop := make(chan struct{})
+	ended := h.flood(loud, stop)
+	used := h.s.log.SealedBytes()
+	require.Less(t, used, h.s.logRoom())
+	require.GreaterOrEqual(t, used, h.s.logLimit(false))
+	for i := range 10 {
+		h.write(quiet, i)
+		h.write(h.fork(fmt.Sprint("new-", i)), i)
+	}
+	require.EqualValues(t, 1, h.s.Stats().WriteStalls, "only the flood waits")
+	require.Less(t, h.s.log.SealedBytes(), h.s.logRoom(), "and it does wait")
+	other := h.flood(h.fork("loud-too"), stop)
+	require.Less(t, h.s.log.SealedBytes(), h.s.logRoom())
+	close(stop)
+	h.release()
+	require.NoError(t, <-ended)
+	require.NoError(t, <-other)
 	require.NoError(t, h.s.Settle())
 	require.NoError(t, h.s.Verify())
 }

@@ -356,6 +356,8 @@ func (d *Driver) observe(op ops.Op) error {
 		return d.agree(op, d.beside.alone(d.verify), nil)
 	case ops.Check:
 		return d.agree(op, d.checkAll(), nil)
+	case ops.Backup, ops.BackupSome:
+		return d.backup(op)
 	case ops.Reopen:
 		return d.agree(op, d.beside.alone(func() error {
 			if err := d.Close(); err != nil {

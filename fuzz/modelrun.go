@@ -106,7 +106,7 @@ func modelTrial() Trial {
 			"forks of depth 64 or more": 1000, "forks made while 64 or more live": 200,
 			"drops of a parent before its child": 5000, "batch over several forks": 5000,
 			"operation reset": 2000, "operation resetsnapshot": 800, "operation forksnapshot": 2000,
-			"operation reopen": 500, "operation renamesnapshot": 200,
+			"operation reopen": 500, "operation renamesnapshot": 200, "backups compared": 500,
 			"several forks made at one cut": 1000, "several forks dropped at once": 500, "operation dropsubtree": 300,
 			"operation rename": 1000,
 			"held iterator read after its fork was dropped": 1000, "held iterator read after a flush or compaction": 2000,

@@ -161,6 +161,12 @@ func (g *Generator) drawKind(kind Kind) {
 	case DropMany, DropPrefix:
 		g.drawDrops(op)
 		return
+	case BackupSome:
+		for range 1 + g.rng.IntN(3) {
+			op.Names = append(op.Names, g.fork())
+		}
+		slices.Sort(op.Names)
+		op.Names = slices.Compact(op.Names)
 	}
 	g.next = append(g.next, op)
 }

@@ -38,8 +38,10 @@ const (
 	Settle         Kind = "settle"
 	Sync           Kind = "sync"
 	Reopen         Kind = "reopen"
-	Verify         Kind = "verify" // the store's own invariants
-	Check          Kind = "check"  // all contents against the model
+	Backup         Kind = "backup"     // of all, which is opened and compared
+	BackupSome     Kind = "backupsome" // of some forks
+	Verify         Kind = "verify"     // the store's own invariants
+	Check          Kind = "check"      // all contents against the model
 )
 
 // Op is one operation. Which fields count depends on Kind: see fieldsOf.
@@ -49,7 +51,7 @@ type Op struct {
 
 	Fork  string   // the fork, or for snapshot kinds the snapshot, it is done to
 	Name  string   // the other name: of a child, a source, a snapshot, or the new one; or a prefix
-	Names []string // of many forks
+	Names []string // of many forks, or of those that a backup holds
 	Key   string
 	Size  int // of the value, in bytes, at least
 	Range model.Range

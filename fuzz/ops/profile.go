@@ -26,7 +26,7 @@ func Everyday() Profile {
 			Fork: 50, ForkSnapshot: 12, Snapshot: 12, RenameSnapshot: 2, DropSnapshot: 10,
 			ForkMany: 12, ForkManySnap: 4, DropMany: 8, DropPrefix: 8, DropSubtree: 4,
 			Drop: 40, Rename: 8, Reset: 10, ResetSnapshot: 5,
-			Flush: 10, Compact: 5, Settle: 3, Sync: 6, Reopen: 3, Verify: 4, Check: 4,
+			Flush: 10, Compact: 5, Settle: 3, Sync: 6, Reopen: 3, Verify: 4, Check: 4, Backup: 1, BackupSome: 1,
 		},
 	}
 }
@@ -101,7 +101,7 @@ func Deleting() Profile {
 			fill: 16, erase: 16, Put: 30, Delete: 60, DeleteRange: 50, Batch: 40, Get: 30, Scan: 20, Seek: 40,
 			OpenIter: 14, WalkIter: 50, CloseIter: 8, ScanSnapshot: 6, GetSnapshot: 6,
 			Fork: 16, ForkSnapshot: 5, Snapshot: 6, DropSnapshot: 5, Drop: 14, Rename: 1, Reset: 5, ResetSnapshot: 2,
-			Flush: 30, Compact: 14, Settle: 3, Sync: 2, Reopen: 6, Verify: 4, Check: 5,
+			Flush: 30, Compact: 14, Settle: 3, Sync: 2, Reopen: 6, Verify: 4, Check: 5, Backup: 1, BackupSome: 1,
 		},
 	}
 }

@@ -60,7 +60,8 @@ var fieldsOf = map[Kind][]field{
 	Rename:         {forkField, nameField},
 	Reset:          {forkField, nameField},
 	ResetSnapshot:  {forkField, nameField},
-	Flush:          {}, Compact: {}, Settle: {}, Sync: {}, Reopen: {}, Verify: {}, Check: {},
+	BackupSome:     {namesField},
+	Backup:         {}, Flush: {}, Compact: {}, Settle: {}, Sync: {}, Reopen: {}, Verify: {}, Check: {},
 }
 
 // String gives the operation's line: its number, its kind, its words.

@@ -59,48 +59,49 @@ type ListOptions struct {
 // It looks at listedAtOnce forks at a time, each time as they are at one moment, so that
 // nobody waits for a long list. A fork that comes, goes or gets another name while the
 // list is made may be in it or not, but none is in it twice under one name.
-func (s *Store) ListForks(o ListOptions) (out []ForkInfo) {
-	for {
-		some := s.listSome(o)
-		out = append(out, some...)
-		if o.Limit > 0 {
-			if o.Limit -= len(some); o.Limit == 0 {
-				return out
-			}
+func (s *Store) ListForks(o ListOptions) []ForkInfo {
+	return listed(o, func(o ListOptions) (out []ForkInfo) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, f := range s.mu.tree.ForksWithPrefix(o.Prefix, o.After, o.Limit) {
+			out = append(out, s.forkInfoLocked(f))
 		}
-		if len(some) < listedAtOnce {
-			return out
-		}
-		o.After = some[len(some)-1].Name
-	}
+		return out
+	}, func(f *ForkInfo) string { return f.Name })
 }
 
 // listedAtOnce is how many forks are described under one hold of the lock.
 const listedAtOnce = 64
 
-// listSome describes the first forks of a page.
-func (s *Store) listSome(o ListOptions) (out []ForkInfo) {
-	limit := listedAtOnce
-	if o.Limit > 0 {
-		limit = min(limit, o.Limit)
+// listed makes a page of what some gives a few of at a time.
+func listed[T any](o ListOptions, some func(ListOptions) []T, name func(*T) string) (out []T) {
+	for rest := o.Limit; ; {
+		o.Limit = listedAtOnce
+		if rest > 0 {
+			o.Limit = min(o.Limit, rest)
+		}
+		step := some(o)
+		out = append(out, step...)
+		if rest -= len(step); rest == 0 || len(step) < o.Limit {
+			return out
+		}
+		o.After = name(&step[len(step)-1])
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.mu.tree.ForksWithPrefix(o.Prefix, o.After, limit) {
-		out = append(out, s.forkInfoLocked(f))
-	}
-	return out
 }
 
-// Snapshots describes all snapshots, by name, as they are at one moment.
-func (s *Store) Snapshots() []SnapshotInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []SnapshotInfo
-	for _, n := range s.mu.tree.Snapshots() {
-		out = append(out, s.snapshotInfoLocked(n))
-	}
-	return out
+// Snapshots describes all snapshots, by name. See ListSnapshots.
+func (s *Store) Snapshots() []SnapshotInfo { return s.ListSnapshots(ListOptions{}) }
+
+// ListSnapshots describes a page of snapshots, by name, as ListForks does forks.
+func (s *Store) ListSnapshots(o ListOptions) []SnapshotInfo {
+	return listed(o, func(o ListOptions) (out []SnapshotInfo) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, n := range s.mu.tree.SnapshotsWithPrefix(o.Prefix, o.After, o.Limit) {
+			out = append(out, s.snapshotInfoLocked(n))
+		}
+		return out
+	}, func(n *SnapshotInfo) string { return n.Name })
 }
 
 // Info describes the fork. It costs O(its path + the tables that are its own).

@@ -52,18 +52,51 @@ func TestForksAreListedInSlices(t *testing.T) {
 	}
 	_, err = main.ForkMany(names, NoSync)
 	require.NoError(t, err)
-	require.Len(t, s.listSome(ListOptions{}), listedAtOnce)
-	require.Len(t, s.listSome(ListOptions{Limit: 2}), 2)
-	listed := func(o ListOptions) (out []string) {
+	for _, name := range names {
+		_, err := main.Snapshot(name, NoSync)
+		require.NoError(t, err)
+	}
+	_, err = main.Snapshot(MainFork, NoSync)
+	require.NoError(t, err)
+	forks := func(o ListOptions) (out []string) {
 		for _, info := range s.ListForks(o) {
 			out = append(out, info.Name)
 		}
 		return out
 	}
-	require.Equal(t, append(names, MainFork), listed(ListOptions{}), "the last slice is full")
-	require.Equal(t, names, listed(ListOptions{Prefix: "a-"}))
-	require.Equal(t, names[:listedAtOnce+1], listed(ListOptions{Limit: listedAtOnce + 1}))
-	require.Equal(t, names[:listedAtOnce], listed(ListOptions{Limit: listedAtOnce}))
+	snapshots := func(o ListOptions) (out []string) {
+		for _, info := range s.ListSnapshots(o) {
+			out = append(out, info.Name)
+		}
+		return out
+	}
+	var slices []int
+	slice := func(o ListOptions) (out []string) {
+		slices = append(slices, o.Limit)
+		return forks(o)
+	}
+	for _, limit := range []int{0, 1, listedAtOnce - 1, listedAtOnce, listedAtOnce + 1, 1000} {
+		slices = nil
+		want := append(names, MainFork)
+		if limit > 0 {
+			want = want[:min(limit, len(want))]
+		}
+		require.Equal(t, want, listed(ListOptions{Limit: limit}, slice, func(name *string) string { return *name }))
+		for _, n := range slices {
+			require.LessOrEqual(t, n, listedAtOnce)
+			require.Positive(t, n)
+		}
+		require.LessOrEqual(t, len(slices), len(want)/listedAtOnce+1)
+	}
+	for _, list := range []func(ListOptions) []string{forks, snapshots} {
+		require.Equal(t, append(names, MainFork), list(ListOptions{}), "the last slice is full")
+		require.Equal(t, names, list(ListOptions{Prefix: "a-"}))
+		require.Equal(t, names[2:], list(ListOptions{Prefix: "a-", After: names[1]}))
+		require.Equal(t, []string{MainFork}, list(ListOptions{Prefix: "m", After: names[1]}))
+		require.Empty(t, list(ListOptions{Prefix: "a-", After: "b"}))
+		require.Equal(t, names[:listedAtOnce+1], list(ListOptions{Limit: listedAtOnce + 1}))
+		require.Equal(t, names[:listedAtOnce], list(ListOptions{Limit: listedAtOnce}))
+	}
 }
 
 // The memory of a store goes with its last user, whatever it had meant to do later.

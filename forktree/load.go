@@ -150,7 +150,7 @@ func (l *loader) checkMemtables() error {
 }
 
 func (l *loader) loadSnapshot(r manifest.Snapshot) error {
-	if l.t.snapNames[r.Name] != nil {
+	if l.t.SnapshotByName(r.Name) != nil {
 		return fmt.Errorf("the name is used twice")
 	}
 	n, err := l.node(r.Node)

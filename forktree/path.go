@@ -31,16 +31,6 @@ func (n *Node) Unchanged(below *Node, since uint64) bool {
 	return true
 }
 
-// Snapshots gives all snapshots, by name.
-func (t *Tree) Snapshots() []*Snapshot {
-	out := make([]*Snapshot, 0, len(t.snaps))
-	for _, s := range t.snaps {
-		out = append(out, s)
-	}
-	slices.SortFunc(out, func(a, b *Snapshot) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
 // Nodes gives all live nodes, by id. An older node has a lower id than every
 // node above it, so this is the order from the root outwards.
 func (t *Tree) Nodes() []*Node {

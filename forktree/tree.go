@@ -13,7 +13,7 @@ type Tree struct {
 	forks     *manifest.Forks
 	active    []*Fork // those with a Fork, in no order
 	snaps     map[ids.SnapshotID]*Snapshot
-	snapNames map[string]*Snapshot
+	snapOrder snapshotOrder
 	tables    map[ids.TableID]*Table
 	chunks    map[*Table][]*chunk // by their first table
 	cuts      cuts
@@ -59,7 +59,6 @@ func New() *Tree {
 		nodes:      map[ids.NodeID]*Node{},
 		forks:      &manifest.Forks{},
 		snaps:      map[ids.SnapshotID]*Snapshot{},
-		snapNames:  map[string]*Snapshot{},
 		tables:     map[ids.TableID]*Table{},
 		chunks:     map[*Table][]*chunk{},
 		cuts:       defaultCuts,
@@ -107,10 +106,10 @@ func (t *Tree) newNode(id ids.NodeID, fork ids.ForkID) *Node {
 // AddSnapshot puts a name on a node (nil: an empty state).
 func (t *Tree) AddSnapshot(s *Snapshot) {
 	invariant.Check(t.snaps[s.ID] == nil, "snapshot id %d is used twice", s.ID)
-	invariant.Check(t.snapNames[s.Name] == nil, "snapshot name %q is used twice", s.Name)
+	invariant.Check(t.snapOrder.named(s.Name) == nil, "snapshot name %q is used twice", s.Name)
 	t.ref(s.Node)
 	t.snaps[s.ID] = s
-	t.snapNames[s.Name] = s
+	t.snapOrder.put(s)
 	t.dirtySnaps[s.ID] = struct{}{}
 	t.shape++
 }
@@ -120,7 +119,7 @@ func (t *Tree) DropSnapshot(s *Snapshot) {
 	invariant.Check(t.snaps[s.ID] == s, "snapshot %d is dropped twice", s.ID)
 	s.dropped = true
 	delete(t.snaps, s.ID)
-	delete(t.snapNames, s.Name)
+	t.snapOrder.take(s.Name)
 	t.dirtySnaps[s.ID] = struct{}{}
 	n := s.Node
 	s.Node = nil
@@ -130,10 +129,10 @@ func (t *Tree) DropSnapshot(s *Snapshot) {
 
 // RenameSnapshot gives a snapshot another name, which must be free.
 func (t *Tree) RenameSnapshot(s *Snapshot, name string) {
-	invariant.Check(t.snapNames[name] == nil, "snapshot name %q is used twice", name)
-	delete(t.snapNames, s.Name)
+	invariant.Check(t.snapOrder.named(name) == nil, "snapshot name %q is used twice", name)
+	t.snapOrder.take(s.Name)
 	s.Name = name
-	t.snapNames[name] = s
+	t.snapOrder.put(s)
 	t.dirtySnaps[s.ID] = struct{}{}
 }
 
@@ -141,7 +140,7 @@ func (t *Tree) RenameSnapshot(s *Snapshot, name string) {
 func (t *Tree) NodeByID(id ids.NodeID) *Node { return t.nodes[id] }
 
 // SnapshotByName gives the snapshot of that name, nil if there is none.
-func (t *Tree) SnapshotByName(name string) *Snapshot { return t.snapNames[name] }
+func (t *Tree) SnapshotByName(name string) *Snapshot { return t.snapOrder.named(name) }
 
 // SnapshotByID gives the snapshot with that id, nil if there is none.
 func (t *Tree) SnapshotByID(id ids.SnapshotID) *Snapshot { return t.snaps[id] }

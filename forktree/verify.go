@@ -21,6 +21,9 @@ func (t *Tree) Verify(claims []*Claim, pins map[*Run]int) error {
 	for after, more := ids.ForkID(0), true; more; {
 		after, more = t.forks.Tops(after, restEvery, func(top ids.NodeID) { refs[t.nodes[top]]++ })
 	}
+	if err := t.verifySnapshots(); err != nil {
+		return err
+	}
 	for _, s := range t.snaps {
 		refs[s.Node]++
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/tinedb/tine/forktree"
@@ -73,6 +74,60 @@ func (f *Fork) DropSubtree(opts ...WriteOption) (int, error) {
 		}
 		return b.found, nil
 	})
+}
+
+// Subtree walks f, the forks that were made from it or from snapshots of it, and those made
+// from these, and so on: by rising number, f first. It gives handles, which are bound to
+// the names that the forks have then if f is bound to its name (ForkWhileNamed). It looks
+// at a slice of the forks at a time, so that nobody waits for it, and what is made, dropped
+// or renamed meanwhile may be found or not. It ends with ErrLimit behind MaxDropMany forks.
+// It costs O(forks that are younger than f), and memory for the numbers of those that it
+// has found.
+func (f *Fork) Subtree() iter.Seq2[*Fork, error] {
+	return func(yield func(*Fork, error) bool) {
+		b := newSubtree(f.id)
+		rest := f.s.pace()
+		for given, more := 0, true; more; rest() {
+			var some []*Fork
+			var err error
+			if some, more, err = f.subtreeSlice(b, given); err != nil {
+				yield(nil, err)
+				return
+			}
+			given = len(b.found)
+			for _, x := range some {
+				if !yield(x, nil) {
+					return
+				}
+			}
+		}
+		if len(b.found) > MaxDropMany {
+			yield(nil, fmt.Errorf("what was made from fork %q: %w: more than %d forks", f.Name(), ErrLimit, MaxDropMany))
+		}
+	}
+}
+
+// subtreeSlice looks at some more forks, and gives handles of those that are found and not
+// given yet. The root comes with the first.
+func (f *Fork) subtreeSlice(b *subtree, given int) (some []*Fork, more bool, err error) {
+	s := f.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return nil, false, ErrClosed
+	}
+	if given == 0 {
+		if _, err := f.recordLocked(); err != nil {
+			return nil, false, err
+		}
+	}
+	more = b.goOn(s.mu.tree)
+	for _, id := range b.found[given:min(len(b.found), MaxDropMany)] {
+		if r, ok := s.mu.tree.ForkRecord(id); ok {
+			some = append(some, &Fork{s: s, id: id, name: r.Name, bound: f.bound})
+		}
+	}
+	return some, more, nil
 }
 
 // prefixedLocked gives the forks whose names begin with prefix, by name; of more than

@@ -129,6 +129,70 @@ func TestDropsOfMany(t *testing.T) {
 	}
 }
 
+func TestASubtreeIsWalkedByHandlesLikeItsRoots(t *testing.T) {
+	s := open(t, "/db", small(crashfs.New()))
+	forks := family(t, s)
+	walk := func(f *engine.Fork) (names []string, handles []*engine.Fork) {
+		for x, err := range f.Subtree() {
+			require.NoError(t, err)
+			names, handles = append(names, x.Name()), append(handles, x)
+		}
+		return names, handles
+	}
+	names, plain := walk(forks["a"])
+	require.Equal(t, []string{"a", "a/1", "a/1/x", "a/2", "ab"}, names)
+	names, _ = walk(forks["b"])
+	require.Equal(t, []string{"b"}, names)
+	root, err := s.ForkWhileNamed("a")
+	require.NoError(t, err)
+	names, bound := walk(root)
+	require.Equal(t, []string{"a", "a/1", "a/1/x", "a/2", "ab"}, names)
+	require.NoError(t, forks["a/2"].Rename("elsewhere"))
+	require.NoError(t, plain[3].Set([]byte("k"), nil))
+	require.ErrorIs(t, bound[3].Set([]byte("k"), nil), engine.ErrForkNotFound)
+	require.NoError(t, bound[4].Set([]byte("k"), nil))
+
+	require.NoError(t, forks["a"].Rename("z"))
+	for _, f := range []*engine.Fork{root, forks["a"]} {
+		steps := 0
+		for x, err := range f.Subtree() {
+			if f == root {
+				require.ErrorIs(t, err, engine.ErrForkNotFound)
+				require.Nil(t, x)
+			} else {
+				require.NoError(t, err)
+			}
+			if steps++; steps == 2 {
+				break
+			}
+		}
+		require.Equal(t, map[bool]int{true: 1, false: 2}[f == root], steps)
+	}
+}
+
+func TestASubtreeThatIsTooLargeToDropIsWalkedSoFar(t *testing.T) {
+	s := open(t, "/db", small(crashfs.New()))
+	main := fork(t, s, engine.MainFork)
+	for i := range engine.MaxDropMany/engine.MaxForkMany + 1 {
+		var names []string
+		for j := range engine.MaxForkMany {
+			names = append(names, fmt.Sprint(i, "-", j))
+		}
+		_, err := main.ForkMany(names, engine.NoSync)
+		require.NoError(t, err)
+	}
+	found := 0
+	var last error
+	for x, err := range main.Subtree() {
+		if last = err; err == nil {
+			require.NotNil(t, x)
+			found++
+		}
+	}
+	require.ErrorIs(t, last, engine.ErrLimit)
+	require.Equal(t, engine.MaxDropMany, found)
+}
+
 func TestADropOfManyThatIsRefusedLeavesNoTrace(t *testing.T) {
 	s := open(t, "/db", &engine.Options{FS: crashfs.New(), Manual: true})
 	f := fork(t, s, engine.MainFork)

@@ -82,4 +82,5 @@ type anybody struct{ name string }
 func (p anybody) Name() string                  { return p.name }
 func (anybody) May(server.Verb, string) bool    { return true }
 func (anybody) MayAll(server.Verb, string) bool { return true }
+func (anybody) Patterns(server.Verb) []string   { return []string{"*"} }
 func (anybody) Rates() server.Rates             { return server.Rates{} }

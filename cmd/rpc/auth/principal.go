@@ -39,6 +39,14 @@ func (p *Principal) MayAll(v server.Verb, prefix string) bool {
 	return p.entry.Scope.AllowsAll(v, prefix)
 }
 
+// Patterns is part of server.Principal.
+func (p *Principal) Patterns(v server.Verb) (out []string) {
+	for _, x := range p.entry.Scope.of(v) {
+		out = append(out, string(x))
+	}
+	return out
+}
+
 // Rates is part of server.Principal.
 func (p *Principal) Rates() server.Rates {
 	return server.Rates{Calls: p.entry.CallsPerSecond, Bytes: float64(p.entry.BytesPerSecond)}

@@ -1,11 +1,15 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +40,14 @@ func (u *user) Name() string        { return u.name }
 func (u *user) Rates() server.Rates { return u.rates }
 func (u *user) May(v server.Verb, name string) bool {
 	return u.grants[fmt.Sprintf("%s %s", v, name)] || u.grants[v.String()+" *"]
+}
+func (u *user) Patterns(v server.Verb) (out []string) {
+	for g := range u.grants {
+		if name, ok := strings.CutPrefix(g, v.String()+" "); ok {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 func (u *user) MayAll(v server.Verb, prefix string) bool {
 	return u.grants[v.String()+" *"] || prefix != "" && u.grants[fmt.Sprintf("%s %s*", v, prefix)]
@@ -412,5 +424,114 @@ func TestNoNameOfAForeignForkIsTold(t *testing.T) {
 		err := failed(n.DropForks(agent, &tinepb.DropForksRequest{What: &tinepb.DropForksRequest_Subtree{Subtree: ref("mine")}, DryRun: dry}))
 		require.ErrorIs(t, err, wire.ErrDenied)
 		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+// A table that several forks share is damaged. Each caller is told of the forks that they
+// may read, and no others, by whatever call finds it; the log names all.
+func TestDamageIsToldWithoutForeignNames(t *testing.T) {
+	dir := t.TempDir()
+	store, err := engine.Open(dir, &engine.Options{Manual: true})
+	require.NoError(t, err)
+	main, err := store.Fork("main")
+	require.NoError(t, err)
+	for i := range 200 {
+		require.NoError(t, main.Set(fmt.Appendf(nil, "key-%03d", i), bytes.Repeat([]byte("value"), 10), engine.NoSync))
+	}
+	for _, name := range []string{"mine", "secret-1", "secret-2"} {
+		_, err := main.Fork(name)
+		require.NoError(t, err)
+	}
+	_, err = main.Snapshot("secret-3")
+	require.NoError(t, err)
+	require.NoError(t, store.Flush())
+	require.NoError(t, store.Close())
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	require.NoError(t, err)
+	require.Len(t, tables, 1)
+	content, err := os.ReadFile(tables[0])
+	require.NoError(t, err)
+	content[100] ^= 0xff
+	require.NoError(t, os.WriteFile(tables[0], content, 0o600))
+
+	store, err = engine.Open(dir, &engine.Options{Manual: true})
+	require.NoError(t, err)
+	who := make(users)
+	who.grant("root", "read *", "admin ")
+	who.grant("agent", "read mine", "admin ")
+	log := new(lockedBuffer)
+	n := serve(t, dir, store, server.Options{Auth: who, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	for name, call := range map[string]func(context.Context) string{
+		"get": func(ctx context.Context) string {
+			return fmt.Sprint(failed(n.Get(ctx, &tinepb.GetRequest{Source: fork("mine"), Keys: [][]byte{[]byte("key-000")}})))
+		},
+		"scan": func(ctx context.Context) string {
+			return fmt.Sprint(drained(n.Scan(ctx, &tinepb.ScanRequest{Source: fork("mine")})))
+		},
+		"backup": func(ctx context.Context) string {
+			return fmt.Sprint(drained(n.Backup(ctx, &tinepb.BackupRequest{Forks: []*tinepb.Ref{ref("mine")}})))
+		},
+		"check": func(ctx context.Context) string {
+			stream, err := n.Check(ctx, &tinepb.CheckRequest{})
+			require.NoError(t, err)
+			var text string
+			for {
+				step, err := stream.Recv()
+				if err != nil {
+					return text
+				}
+				text += step.String()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, mine := call(as(t.Context(), "root")), call(as(t.Context(), "agent"))
+			for _, name := range []string{"mine", "secret-1", "secret-2", "@secret-3"} {
+				require.Contains(t, all, name)
+			}
+			require.Contains(t, mine, "mine")
+			require.NotContains(t, mine, "secret")
+		})
+	}
+	require.Contains(t, log.String(), "secret-1")
+	n.stop()
+	require.NoError(t, store.Close())
+}
+
+// Who may drop forks may not read them for that: a dry run repeats what the caller has
+// named, and counts the rest.
+func TestADryRunTellsNothingOfForksThatTheCallerMayNotRead(t *testing.T) {
+	who := make(users)
+	who.grant("root", "read *", "fork *")
+	who.grant("agent", "read t/2", "fork t/*", "fork t/0", "fork t/1", "fork t/2", "fork t/3")
+	n := startNode(t, server.Options{Auth: who})
+	root, agent := as(t.Context(), "root"), as(t.Context(), "agent")
+	for i, from := range []string{"main", "t/0", "t/1", "t/1"} {
+		require.NoError(t, failed(n.CreateForks(root, &tinepb.CreateForksRequest{From: fork(from), Names: []string{fmt.Sprint("t/", i)}})))
+	}
+	for name, m := range map[string]*tinepb.DropForksRequest{
+		"t/0": {What: &tinepb.DropForksRequest_Subtree{Subtree: ref("t/0")}},
+		"t/3": {What: &tinepb.DropForksRequest_Forks{Forks: &tinepb.Refs{Refs: []*tinepb.Ref{ref("t/3"), ref("t/2")}}}},
+		"":    {What: &tinepb.DropForksRequest_Prefix{Prefix: "t/"}},
+	} {
+		m.DryRun = true
+		all, err := n.DropForks(root, m)
+		require.NoError(t, err)
+		some, err := n.DropForks(agent, m)
+		require.NoError(t, err)
+		require.Equal(t, all.GetDropped(), some.GetDropped())
+		require.EqualValues(t, len(all.GetForks()), all.GetDropped())
+		told := map[string]*tinepb.ForkInfo{}
+		for _, f := range some.GetForks() {
+			told[f.GetName()] = f
+		}
+		require.NotZero(t, told["t/2"].GetDepth()+told["t/2"].GetCreatedUnixNano())
+		delete(told, "t/2")
+		if name != "" {
+			require.NotZero(t, told[name].GetId())
+			require.Equal(t, (&tinepb.ForkInfo{Name: name, Id: told[name].GetId()}).String(), told[name].String())
+			delete(told, name)
+		}
+		require.Empty(t, told)
 	}
 }

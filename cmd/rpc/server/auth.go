@@ -53,6 +53,10 @@ type Principal interface {
 	// MayAll tells whether May holds for every name that begins with prefix, forks' and,
 	// if prefix is empty, snapshots'.
 	MayAll(verb Verb, prefix string) bool
+	// Patterns are the names for which May says yes, so that lists need not look at all
+	// others: a name, or what names begin with and a star. Snapshots' names have an @ before
+	// them here, too, and "*" allows them as well.
+	Patterns(verb Verb) []string
 	// Rates are the caller's quotas.
 	Rates() Rates
 }
@@ -71,4 +75,5 @@ func (everybody) Identify(context.Context, metadata.MD) (Principal, error) { ret
 func (everybody) Name() string                                             { return Anybody }
 func (everybody) May(Verb, string) bool                                    { return true }
 func (everybody) MayAll(Verb, string) bool                                 { return true }
+func (everybody) Patterns(Verb) []string                                   { return []string{"*"} }
 func (everybody) Rates() Rates                                             { return Rates{} }

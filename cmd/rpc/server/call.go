@@ -68,7 +68,7 @@ func (c *call) end(err *error) {
 	if c.admitted {
 		c.s.shares.leave(c.share, c.lane())
 	}
-	answer := wire.ToStatus(*err)
+	answer := wire.ToStatusFor(*err, c.knows)
 	event := Event{
 		Method: c.name(), Code: answer.Code(), Err: *err, Took: time.Since(c.start), Engine: c.engine,
 		BytesIn: c.in, BytesOut: c.out, Rows: c.rows, Admitted: c.admitted,
@@ -83,6 +83,10 @@ func (c *call) end(err *error) {
 	c.log(event)
 	*err = answer.Err()
 }
+
+// knows tells whether the caller may be told of the fork of that name, or the snapshot if
+// there is a mark before it.
+func (c *call) knows(name string) bool { return c.principal != nil && c.shown(name) != "" }
 
 // log tells of calls that were denied and of those of the administration.
 func (c *call) log(e Event) {

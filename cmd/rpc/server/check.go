@@ -29,7 +29,7 @@ func (s *Server) Check(m *tinepb.CheckRequest, stream tinepb.Tine_CheckServer) e
 	var bad *engine.CorruptError
 	switch {
 	case errors.As(err, &bad):
-		answer.Problems = []*tinepb.Problem{{File: bad.File, Offset: bad.Offset, Text: err.Error(), Forks: bad.Forks}}
+		answer.Problems = []*tinepb.Problem{{File: bad.File, Offset: bad.Offset, Text: wire.TextFor(err, c.knows), Forks: wire.Known(bad.Forks, c.knows)}}
 	case err != nil:
 		return err
 	default:

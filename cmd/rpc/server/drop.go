@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,10 +29,17 @@ func (s *Server) DropForks(ctx context.Context, m *tinepb.DropForksRequest) (*ti
 	return nil, fmt.Errorf("%w: it does not say what to drop", wire.ErrBadRequest)
 }
 
+// dropBytes is what the engine and the call take for each fork that may be dropped, about,
+// if its name is long.
+const dropBytes = 160 + engine.MaxNameBytes
+
 // dropNamed drops forks that are named one by one.
 func (c *call) dropNamed(refs []*tinepb.Ref, m *tinepb.DropForksRequest) (*tinepb.DropForksResponse, error) {
 	if len(refs) > engine.MaxDropMany {
 		return nil, tooMany(len(refs))
+	}
+	if err := c.charge(int64(len(refs)) * dropBytes); err != nil {
+		return nil, err
 	}
 	var forks []*engine.Fork
 	seen := make(map[uint64]bool, len(refs))
@@ -45,20 +53,36 @@ func (c *call) dropNamed(refs []*tinepb.Ref, m *tinepb.DropForksRequest) (*tinep
 			forks = append(forks, f)
 		}
 	}
-	answer := &tinepb.DropForksResponse{Dropped: uint64(len(forks))}
 	if m.GetDryRun() {
+		answer := new(tinepb.DropForksResponse)
 		for _, f := range forks {
-			info, err := f.Info()
-			if err != nil {
+			if err := c.wouldDrop(answer, f, true); err != nil {
 				return nil, err
 			}
-			answer.Forks = append(answer.Forks, c.forkInfo(info))
 		}
 		return answer, nil
 	}
-	return answer, c.s.keeper.drop(len(forks), func() error {
+	return &tinepb.DropForksResponse{Dropped: uint64(len(forks))}, c.s.keeper.drop(len(forks), func() error {
 		return c.s.store.DropForks(forks, writeOptions(m.GetNoSync())...)
 	})
+}
+
+// wouldDrop adds a fork to what a dry run tells. Who may drop a fork need not be one who
+// may know about it: then it is only counted, or what the caller has named is repeated.
+func (c *call) wouldDrop(answer *tinepb.DropForksResponse, f *engine.Fork, named bool) error {
+	name := f.Name()
+	switch {
+	case c.shown(name) != "":
+		info, err := f.Info()
+		if err != nil {
+			return err
+		}
+		answer.Forks = append(answer.Forks, c.forkInfo(info))
+	case named:
+		answer.Forks = append(answer.Forks, &tinepb.ForkInfo{Name: name, Id: f.ID()})
+	}
+	answer.Dropped++
+	return c.charge(infoBytes)
 }
 
 func tooMany(n int) error {
@@ -77,17 +101,38 @@ func (c *call) dropPrefix(prefix string, m *tinepb.DropForksRequest) (*tinepb.Dr
 	if !c.principal.MayAll(VerbFork, prefix) {
 		return nil, fmt.Errorf("%w: %s may not %s all of %s*", wire.ErrDenied, c.principal.Name(), VerbFork, prefix)
 	}
-	selected := func() ([]engine.ForkInfo, error) {
-		forks := c.s.store.ListForks(engine.ListOptions{Prefix: prefix, Limit: engine.MaxDropMany + 1})
-		if len(forks) > engine.MaxDropMany {
-			return nil, tooMany(len(forks))
+	answer := new(tinepb.DropForksResponse)
+	look := func() (int, error) {
+		n := 0
+		for o := (engine.ListOptions{Prefix: prefix, Limit: listStep}); ; {
+			some := c.s.store.ListForks(o)
+			for i := range some {
+				f := &some[i]
+				o.After = f.Name
+				if n++; m.GetDryRun() && c.shown(f.Name) != "" {
+					answer.Forks = append(answer.Forks, c.forkInfo(*f))
+					if err := c.charge(infoBytes); err != nil {
+						return 0, err
+					}
+				}
+			}
+			if n > engine.MaxDropMany {
+				return 0, tooMany(n)
+			}
+			if err := c.charge(int64(len(some)) * dropBytes); err != nil {
+				return 0, err
+			}
+			if err := c.ended(); err != nil || len(some) < listStep {
+				return n, err
+			}
 		}
-		return forks, nil
 	}
 	if m.GetDryRun() {
-		return c.dryRun(selected())
+		n, err := look()
+		answer.Dropped = uint64(n)
+		return answer, err
 	}
-	return c.dropSelected(selected, func() (int, error) {
+	return c.dropAlone(look, func() (int, error) {
 		return c.s.store.DropPrefix(prefix, writeOptions(m.GetNoSync())...)
 	})
 }
@@ -101,92 +146,61 @@ func (c *call) dropSubtree(ref *tinepb.Ref, m *tinepb.DropForksRequest) (*tinepb
 	if err != nil {
 		return nil, err
 	}
-	selected := func() ([]engine.ForkInfo, error) {
-		forks, err := c.subtree(root.ID())
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range forks {
-			if c.allow(f.Name, VerbFork) != nil { // whose error would name it
-				return nil, fmt.Errorf("%w: %s may not %s all that was made from %s", wire.ErrDenied, c.principal.Name(), VerbFork, ref.GetName())
+	all := c.principal.MayAll(VerbFork, "")
+	var forks []*engine.Fork
+	answer := new(tinepb.DropForksResponse)
+	look := func() (n int, err error) {
+		for f, err := range root.Subtree() {
+			if err == nil {
+				err = c.charge(dropBytes)
 			}
-		}
-		return forks, nil
-	}
-	if m.GetDryRun() {
-		return c.dryRun(selected())
-	}
-	return c.dropSelected(selected, func() (int, error) {
-		if c.principal.MayAll(VerbFork, "") {
-			return root.DropSubtree(writeOptions(m.GetNoSync())...)
-		}
-		forks, err := selected()
-		if err != nil {
-			return 0, err
-		}
-		handles := make([]*engine.Fork, len(forks))
-		for i, f := range forks {
-			if handles[i], err = c.findFork(&tinepb.Ref{Name: f.Name, Id: f.ID}); err != nil {
+			if n++; err == nil && n%listStep == 0 {
+				err = c.ended()
+			}
+			if err == nil {
+				err = c.mayDrop(ref, f)
+			}
+			switch {
+			case err != nil:
+			case m.GetDryRun():
+				if err = c.wouldDrop(answer, f, f.ID() == root.ID()); errors.Is(err, engine.ErrForkNotFound) {
+					err = nil // it has gone since
+				}
+			case !all:
+				forks = append(forks, f)
+				err = c.chargeFork(f.Name())
+			}
+			if err != nil {
 				return 0, err
 			}
 		}
-		return len(handles), c.s.store.DropForks(handles, writeOptions(m.GetNoSync())...)
+		return n, nil
+	}
+	if m.GetDryRun() {
+		_, err := look()
+		return answer, err
+	}
+	return c.dropAlone(look, func() (int, error) {
+		if all {
+			return root.DropSubtree(writeOptions(m.GetNoSync())...)
+		}
+		return len(forks), c.s.store.DropForks(forks, writeOptions(m.GetNoSync())...)
 	})
 }
 
-// dropSelected drops what was selected, with no other drop at the same time.
-func (c *call) dropSelected(selected func() ([]engine.ForkInfo, error), run func() (int, error)) (*tinepb.DropForksResponse, error) {
-	n, err := c.s.keeper.dropAlone(func() (int, error) {
-		forks, err := selected()
-		return len(forks), err
-	}, run)
+// mayDrop asks for one fork of those that were made from another.
+func (c *call) mayDrop(root *tinepb.Ref, f *engine.Fork) error {
+	if c.allow(f.Name(), VerbFork) != nil { // whose error would name it
+		return fmt.Errorf("%w: %s may not %s all that was made from %s", wire.ErrDenied, c.principal.Name(), VerbFork, root.GetName())
+	}
+	return nil
+}
+
+// dropAlone drops what look has found, with no other drop at the same time.
+func (c *call) dropAlone(look, run func() (int, error)) (*tinepb.DropForksResponse, error) {
+	n, err := c.s.keeper.dropAlone(look, run)
 	if err != nil {
 		return nil, err
 	}
 	return &tinepb.DropForksResponse{Dropped: uint64(n)}, nil
-}
-
-func (c *call) dryRun(forks []engine.ForkInfo, err error) (*tinepb.DropForksResponse, error) {
-	if err != nil {
-		return nil, err
-	}
-	answer := &tinepb.DropForksResponse{Dropped: uint64(len(forks))}
-	for _, f := range forks {
-		answer.Forks = append(answer.Forks, c.forkInfo(f))
-	}
-	return answer, nil
-}
-
-// subtree finds a fork and what was made from it, the fork first. A fork has a larger
-// id than the one it was made from. It costs O(forks), a step at a time.
-func (c *call) subtree(root uint64) ([]engine.ForkInfo, error) {
-	var all []engine.ForkInfo
-	for after := ""; ; after = all[len(all)-1].Name {
-		step := c.s.store.ListForks(engine.ListOptions{After: after, Limit: listStep})
-		all = append(all, step...)
-		if len(step) < listStep {
-			break
-		}
-		if err := c.ended(); err != nil {
-			return nil, err
-		}
-	}
-	children := make(map[uint64][]int)
-	var out []engine.ForkInfo
-	for i, f := range all {
-		if f.ID == root {
-			out = append(out, f)
-		} else if f.Parent != "" {
-			children[f.ParentID] = append(children[f.ParentID], i)
-		}
-	}
-	for i := 0; i < len(out); i++ {
-		for _, child := range children[out[i].ID] {
-			out = append(out, all[child])
-		}
-	}
-	if len(out) > engine.MaxDropMany {
-		return nil, tooMany(len(out))
-	}
-	return out, nil
 }

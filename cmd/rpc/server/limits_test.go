@@ -293,6 +293,7 @@ type brokenPrincipal struct{}
 func (brokenPrincipal) Name() string                           { return "nobody" }
 func (brokenPrincipal) May(v server.Verb, name string) bool    { panic(fmt.Sprint("asked about ", name)) }
 func (brokenPrincipal) MayAll(v server.Verb, name string) bool { return false }
+func (brokenPrincipal) Patterns(server.Verb) []string          { return nil }
 func (brokenPrincipal) Rates() server.Rates                    { return server.Rates{} }
 
 // lockedBuffer is a log that a test reads.

@@ -10,12 +10,12 @@ import (
 	"github.com/tinedb/tine/engine"
 )
 
-// listStep is how many forks are described while writers wait, and listMost how many
-// are looked at for one page.
-const (
-	listStep = 256
-	listMost = 16 << 10
-)
+// listStep is how many forks are described before the call looks whether it is to end.
+const listStep = 256
+
+// infoBytes is what the description of a fork or snapshot takes in memory, about, if the
+// names are long.
+const infoBytes = 384 + 2*engine.MaxNameBytes
 
 // forkInfo describes a fork to the caller.
 func (c *call) forkInfo(f engine.ForkInfo) *tinepb.ForkInfo {
@@ -54,39 +54,21 @@ func (s *Server) GetFork(ctx context.Context, m *tinepb.GetForkRequest) (*tinepb
 // ListForks describes a page of the forks that the caller may read.
 func (s *Server) ListForks(ctx context.Context, m *tinepb.ListForksRequest) (*tinepb.ListForksResponse, error) {
 	c := callOf(ctx)
-	limit := s.pageRows(m.GetLimit())
 	answer := new(tinepb.ListForksResponse)
-	next, looked := m.GetAfter(), 0
-	for {
-		step := s.store.ListForks(engine.ListOptions{Prefix: m.GetPrefix(), After: next, Limit: listStep})
-		for i, f := range step {
-			next = f.Name
-			looked++
-			if isSystem(f.Name) || !c.principal.May(VerbRead, f.Name) {
-				continue
-			}
-			answer.Forks = append(answer.Forks, c.forkInfo(f))
-			if len(answer.Forks) == limit {
-				if i+1 < len(step) || len(step) == listStep {
-					answer.Next = next
-				}
-				return answer, nil
-			}
-		}
-		if len(step) < listStep {
-			return answer, nil
-		}
-		if looked >= listMost || c.ctx.Err() != nil {
-			answer.Next = next
-			return answer, c.ended()
-		}
-	}
+	var err error
+	answer.Next, err = s.forks().page(c, m.GetPrefix(), m.GetAfter(), s.pageRows(m.GetLimit()), func(f *engine.ForkInfo) error {
+		answer.Forks = append(answer.Forks, c.forkInfo(*f))
+		return c.charge(infoBytes)
+	})
+	return answer, err
 }
 
-// pageRows is how many entries a page gets of whom asks for so many.
+// pageRows is how many entries a page gets of whom asks for so many: not more than fit
+// into a message.
 func (s *Server) pageRows(asked uint32) int {
-	if asked == 0 || int64(asked) > int64(s.limits.PageRows) {
-		return s.limits.PageRows
+	most := min(s.limits.PageRows, max(s.limits.MaxSendBytes/infoBytes, 1))
+	if asked == 0 || int64(asked) > int64(most) {
+		return most
 	}
 	return int(asked)
 }

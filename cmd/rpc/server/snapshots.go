@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strings"
 
 	"github.com/tinedb/tine/cmd/rpc/tinepb"
 	"github.com/tinedb/tine/engine"
@@ -47,23 +46,16 @@ func (s *Server) GetSnapshot(ctx context.Context, m *tinepb.GetSnapshotRequest) 
 	return &tinepb.GetSnapshotResponse{Snapshot: c.snapshotInfo(info)}, nil
 }
 
-// ListSnapshots describes a page of the snapshots that the caller may read. It costs
-// O(snapshots).
+// ListSnapshots describes a page of the snapshots that the caller may read.
 func (s *Server) ListSnapshots(ctx context.Context, m *tinepb.ListSnapshotsRequest) (*tinepb.ListSnapshotsResponse, error) {
 	c := callOf(ctx)
-	limit := s.pageRows(m.GetLimit())
 	answer := new(tinepb.ListSnapshotsResponse)
-	for _, n := range s.store.Snapshots() {
-		if n.Name <= m.GetAfter() || !strings.HasPrefix(n.Name, m.GetPrefix()) || isSystem(n.Name) || !c.principal.May(VerbRead, snapshotMark+n.Name) {
-			continue
-		}
-		if len(answer.Snapshots) == limit {
-			answer.Next = answer.Snapshots[limit-1].GetName()
-			break
-		}
-		answer.Snapshots = append(answer.Snapshots, c.snapshotInfo(n))
-	}
-	return answer, nil
+	var err error
+	answer.Next, err = s.snapshots().page(c, m.GetPrefix(), m.GetAfter(), s.pageRows(m.GetLimit()), func(n *engine.SnapshotInfo) error {
+		answer.Snapshots = append(answer.Snapshots, c.snapshotInfo(*n))
+		return c.charge(infoBytes)
+	})
+	return answer, err
 }
 
 // RenameSnapshot gives a snapshot another name; see RenameFork.

@@ -1740,8 +1740,8 @@ func (x *ListForksRequest) GetLimit() uint32 {
 type ListForksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Forks []*ForkInfo            `protobuf:"bytes,1,rep,name=forks,proto3" json:"forks,omitempty"`
-	// The next page's `after`; empty on the last page. A page may hold few forks, or
-	// none, and not be the last: forks that the caller may not read are left out.
+	// The next page's `after`, which is the name of the last one here; empty on the last
+	// page. Forks that the caller may not read are left out, and named nowhere.
 	Next          string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2246,9 +2246,11 @@ func (x *Refs) GetRefs() []*Ref {
 }
 
 type DropForksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Dropped       uint64                 `protobuf:"varint,1,opt,name=dropped,proto3" json:"dropped,omitempty"` // or would be
-	Forks         []*ForkInfo            `protobuf:"bytes,2,rep,name=forks,proto3" json:"forks,omitempty"`      // which; only with dry_run
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Dropped uint64                 `protobuf:"varint,1,opt,name=dropped,proto3" json:"dropped,omitempty"` // or would be
+	// Which; only with dry_run. Forks that the caller may not read are only counted; of
+	// those that the request names there are the name and the id.
+	Forks         []*ForkInfo `protobuf:"bytes,2,rep,name=forks,proto3" json:"forks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4659,7 +4661,7 @@ type Error struct {
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	File          string                 `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`                                        // of CORRUPT
 	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`                                   // of CORRUPT; -1: not known
-	Forks         []string               `protobuf:"bytes,5,rep,name=forks,proto3" json:"forks,omitempty"`                                      // of CORRUPT: that read through the file
+	Forks         []string               `protobuf:"bytes,5,rep,name=forks,proto3" json:"forks,omitempty"`                                      // of CORRUPT: that read through the file, and that the caller may read
 	RetryAfterMs  int64                  `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // of OVERLOADED: not before
 	Also          []Error_Kind           `protobuf:"varint,7,rep,packed,name=also,proto3,enum=tine.v1.Error_Kind" json:"also,omitempty"`        // further kinds that hold of the same error
 	unknownFields protoimpl.UnknownFields

@@ -58,6 +58,12 @@ func (e *Error) GRPCStatus() *status.Status { return ToStatus(e) }
 // ToStatus gives the status of an error that leaves the node; nil stays OK. An error
 // that has no kind of its own is INTERNAL, and keeps its text.
 func ToStatus(err error) *status.Status {
+	return ToStatusFor(err, func(string) bool { return true })
+}
+
+// ToStatusFor is ToStatus for one who may be told of those forks, and snapshots with an @
+// before their names, of which knows says so: of bad bytes it lists no others.
+func ToStatusFor(err error, knows func(name string) bool) *status.Status {
 	if err == nil {
 		return status.New(codes.OK, "")
 	}
@@ -73,11 +79,12 @@ func ToStatus(err error) *status.Status {
 		kinds = []tinepb.Error_Kind{tinepb.Error_INTERNAL}
 	}
 	detail.Kind, detail.Also = kinds[0], kinds[1:]
-	detail.Message = cut(err.Error(), maxText)
+	detail.Message = cut(TextFor(err, knows), maxText)
 	var corrupt *engine.CorruptError
 	if errors.As(err, &corrupt) {
 		detail.File, detail.Offset = cut(corrupt.File, maxText), corrupt.Offset
-		detail.Forks = corrupt.Forks[:min(len(corrupt.Forks), maxForks)]
+		known := Known(corrupt.Forks, knows)
+		detail.Forks = known[:min(len(known), maxForks)]
 	}
 	s := status.New(byKind[detail.Kind].code, detail.Message)
 	if with, err := s.WithDetails(detail); err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
@@ -17,11 +18,12 @@ import (
 // are there or none. Later writes to a key win over earlier ones. A Batch is used
 // by one goroutine; after Commit it is empty and can be used again.
 type Batch struct {
-	s     *Store
-	parts []batchPart
-	bytes int
-	count int
-	err   error
+	s       *Store
+	parts   []batchPart
+	bytes   int
+	count   int
+	err     error
+	records []wal.BatchPart // of a commit
 }
 
 type batchPart struct {
@@ -64,6 +66,31 @@ func (b *Batch) DeleteRange(f *Fork, lo, hi []byte) {
 		return // no key is in it; and an empty bound in the log is an open one
 	}
 	b.put(f, iterator.RangeDelete, lo, hi)
+}
+
+// singles are batches for one operation each, between two uses: they know no store.
+var singles = sync.Pool{New: func() any { return new(Batch) }}
+
+// keptOpsBytes is the largest buffer that a batch among singles keeps.
+const keptOpsBytes = 16 << 10
+
+// single gives a batch for one operation. Give it back.
+func (s *Store) single() *Batch {
+	b := singles.Get().(*Batch)
+	b.s = s
+	return b
+}
+
+// commitSingle commits a batch that single has given, and gives it back.
+func (b *Batch) commitSingle(opts []WriteOption) error {
+	err := b.Commit(opts...)
+	b.Reset()
+	b.s = nil
+	if parts := b.parts[:cap(b.parts)]; len(parts) == 0 || cap(parts[0].ops) <= keptOpsBytes {
+		clear(b.records)
+		singles.Put(b)
+	}
+	return err
 }
 
 // Len is the number of writes in the batch.
@@ -162,7 +189,7 @@ func (b *Batch) Commit(opts ...WriteOption) error {
 		}
 		return nil
 	}
-	if err := b.s.commit(b.parts, synced(opts)); err != nil {
+	if err := b.commit(synced(opts)); err != nil {
 		return err
 	}
 	b.Reset()
@@ -177,7 +204,8 @@ func (b *Batch) Commit(opts ...WriteOption) error {
 //     memtables in the record, give the record its place in the log's buffer, put
 //     the rows into the memtables, publish the LSN to readers;
 //  3. without the lock: wait for the log, together with everybody else.
-func (s *Store) commit(parts []batchPart, sync bool) error {
+func (b *Batch) commit(durable bool) error {
+	s, parts := b.s, b.parts
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
@@ -190,10 +218,11 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	if err := s.freezeForRanges(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	records := make([]wal.BatchPart, len(parts))
-	for i, p := range parts {
-		records[i] = wal.BatchPart{Count: p.count, Ops: p.ops}
+	records := b.records[:0]
+	for _, p := range parts {
+		records = append(records, wal.BatchPart{Count: p.count, Ops: p.ops})
 	}
+	b.records = records
 	size := wal.BatchBytes(records)
 	if err := s.log.Reserve(size, false); err != nil {
 		return s.writeError("write", err)
@@ -226,7 +255,7 @@ func (s *Store) commit(parts []batchPart, sync bool) error {
 	}
 	s.opts.Schedule.Reach(schedule.WritePlaced)
 	s.wakeIfFull()
-	if err := s.acknowledge(lsn, sync); err != nil {
+	if err := s.acknowledge(lsn, durable); err != nil {
 		return s.indeterminate("write", err)
 	}
 	return nil

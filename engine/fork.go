@@ -106,25 +106,25 @@ func nodeID(n *forktree.Node) ids.NodeID {
 // Set gives key a value. It returns when that is durable, or with NoSync when
 // the operating system has it. Key and value are copied.
 func (f *Fork) Set(key, value []byte, opts ...WriteOption) error {
-	b := Batch{s: f.s}
+	b := f.s.single()
 	b.Set(f, key, value)
-	return b.Commit(opts...)
+	return b.commitSingle(opts)
 }
 
 // Delete takes key's value away. The key need not exist; nothing is read.
 func (f *Fork) Delete(key []byte, opts ...WriteOption) error {
-	b := Batch{s: f.s}
+	b := f.s.single()
 	b.Delete(f, key)
-	return b.Commit(opts...)
+	return b.commitSingle(opts)
 }
 
 // DeleteRange takes the value of every key in [lo, hi) away; a nil bound is open.
 // Nothing is read, and it costs one small log record whatever lies in the range:
 // tables that lie wholly inside are let go of unread, by the next flush.
 func (f *Fork) DeleteRange(lo, hi []byte, opts ...WriteOption) error {
-	b := Batch{s: f.s}
+	b := f.s.single()
 	b.DeleteRange(f, lo, hi)
-	return b.Commit(opts...)
+	return b.commitSingle(opts)
 }
 
 // Fork makes a fork of f as it is now, unflushed writes included. It costs one

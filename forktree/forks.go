@@ -129,6 +129,9 @@ func (t *Tree) ForkByName(name string) *Fork {
 
 // ForkByID makes the fork with that id active; nil if there is none.
 func (t *Tree) ForkByID(id ids.ForkID) *Fork {
+	if f := t.ActiveFork(id); f != nil { // each write asks, and a record's name has to be copied
+		return f
+	}
 	r, ok := t.forks.Get(id)
 	if !ok {
 		return nil

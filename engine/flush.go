@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,6 +36,11 @@ const flushJobNodes = 4096
 // every fork above a node; the tables of many small nodes share a file and its fsync,
 // and the manifest's. A fork that was dropped before leaves nothing.
 func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
+	return s.flushUntil(context.Background(), freeze)
+}
+
+// flushUntil is flush, but once ctx has ended it begins no more jobs.
+func (s *Store) flushUntil(ctx context.Context, freeze func(*forktree.Fork) bool) error {
 	if err := s.freezeForks(freeze); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
@@ -42,12 +48,16 @@ func (s *Store) flush(freeze func(*forktree.Fork) bool) error {
 	upTo := ids.NodeID(s.nextID.Load())
 	s.mu.Unlock()
 	stuck := map[*forktree.Node]error{} // nodes that cannot be written for now
+	stop := s.stopOf(ctx)
 	for {
-		did, err := s.flushNodes(s.inMemory(upTo), stuck)
+		if err := stop(); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+		did, err := s.flushNodes(s.inMemory(upTo), stuck, stop)
 		if err != nil {
 			return fmt.Errorf("flush: %w", err)
 		}
-		if !did && !s.waitForMemory(upTo) {
+		if !did && !s.waitForMemory(ctx, upTo) {
 			break
 		}
 	}
@@ -68,8 +78,11 @@ func (s *Store) inMemory(upTo ids.NodeID) []*forktree.Node {
 }
 
 // flushNodes writes the nodes that it can claim, and tells whether there were any.
-func (s *Store) flushNodes(nodes []*forktree.Node, stuck map[*forktree.Node]error) (did bool, err error) {
+func (s *Store) flushNodes(nodes []*forktree.Node, stuck map[*forktree.Node]error, stop func() error) (did bool, err error) {
 	for len(nodes) > 0 {
+		if err := stop(); err != nil {
+			return did, err
+		}
 		var some bool
 		some, nodes, err = s.flushJob(nodes, stuck)
 		if errors.Is(err, ErrBroken) && s.mu.failed() == nil {
@@ -85,7 +98,8 @@ func (s *Store) flushNodes(nodes []*forktree.Node, stuck map[*forktree.Node]erro
 
 // waitForMemory waits for another job to give a claim back, if one holds a node
 // in memory that a flush up to upTo has to write. It tells whether it waited.
-func (s *Store) waitForMemory(upTo ids.NodeID) bool {
+func (s *Store) waitForMemory(ctx context.Context, upTo ids.NodeID) bool {
+	defer context.AfterFunc(ctx, s.wakeWaiters)()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.tree.MemoryNodes() == 0 || s.closed.Load() || s.mu.failed() != nil {
@@ -94,12 +108,21 @@ func (s *Store) waitForMemory(upTo ids.NodeID) bool {
 	for c := range s.mu.claims {
 		for _, n := range c.Range {
 			if n.Mem != nil && n.ID < upTo && n.Live() {
-				s.mu.unclaimed.Wait()
+				if ctx.Err() == nil {
+					s.mu.unclaimed.Wait()
+				}
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// wakeWaiters has those who wait for claims look whether they are to go on waiting.
+func (s *Store) wakeWaiters() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.unclaimed.Broadcast()
 }
 
 // freezeForks logs a freeze record for each chosen fork that has unfrozen rows.

@@ -73,7 +73,7 @@ type Store struct {
 	reserving   reservation   // under reserveMu
 
 	closing sync.Mutex   // held by Close
-	jobs    sync.Mutex   // held by Flush, Compact and the like in the caller's goroutine
+	jobs    turn         // held by Flush, Compact and the like in the caller's goroutine
 	backups sync.RWMutex // held for reading by Backup, for writing by Close
 	back    background
 	counter counters

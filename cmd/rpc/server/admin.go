@@ -18,16 +18,16 @@ func (s *Server) About(ctx context.Context, _ *tinepb.AboutRequest) (*tinepb.Abo
 }
 
 // Flush writes what is in memory to tables.
-func (s *Server) Flush(context.Context, *tinepb.FlushRequest) (*tinepb.FlushResponse, error) {
-	return &tinepb.FlushResponse{}, s.store.Flush()
+func (s *Server) Flush(ctx context.Context, _ *tinepb.FlushRequest) (*tinepb.FlushResponse, error) {
+	return &tinepb.FlushResponse{}, s.store.FlushContext(ctx)
 }
 
 // Compact merges until there is nothing left to merge.
-func (s *Server) Compact(context.Context, *tinepb.CompactRequest) (*tinepb.CompactResponse, error) {
-	return &tinepb.CompactResponse{}, s.store.Compact()
+func (s *Server) Compact(ctx context.Context, _ *tinepb.CompactRequest) (*tinepb.CompactResponse, error) {
+	return &tinepb.CompactResponse{}, s.store.CompactContext(ctx)
 }
 
 // Settle waits for the background work.
-func (s *Server) Settle(context.Context, *tinepb.SettleRequest) (*tinepb.SettleResponse, error) {
-	return &tinepb.SettleResponse{}, s.store.Settle()
+func (s *Server) Settle(ctx context.Context, _ *tinepb.SettleRequest) (*tinepb.SettleResponse, error) {
+	return &tinepb.SettleResponse{}, s.store.SettleContext(ctx)
 }

@@ -87,7 +87,7 @@ func TestEachRuleOfTheProtocolIsNeeded(t *testing.T) {
 		{"under", "a delete marks what lies under a tombstone too", 400},
 		{"rangewait", "a node with range deletes waits until all below it is in tables", 50},
 		{"moved", "a relocation is published before the old file goes", 50},
-		{"copypin", "a file that is being copied stays", 200},
+		{"copypin", "a file that is being copied stays", 1000},
 		{"through", "a table is rewritten without rows that are dead on every path only", 200},
 	} {
 		t.Run(rule.name, func(t *testing.T) {

@@ -83,9 +83,11 @@ func (e *embedded) ListForks(o engine.ListOptions) ([]engine.ForkInfo, error) {
 
 func (e *embedded) Snapshots() ([]engine.SnapshotInfo, error) { return e.Store.Snapshots(), nil }
 
-func (e *embedded) DropForks(doomed []engine.ForkInfo) (dropped int, err error) {
-	forks := make([]*engine.Fork, len(doomed))
-	for i, f := range doomed {
+func (e *embedded) WouldDrop(what selection) (*doomed, error) { return listDoomed(e, what) }
+
+func (e *embedded) DropForks(d *doomed) (dropped int, err error) {
+	forks := make([]*engine.Fork, len(d.forks))
+	for i, f := range d.forks {
 		if forks[i], err = e.Store.Fork(f.Name); err != nil {
 			return 0, err
 		}

@@ -38,8 +38,15 @@ does that by itself.`, engine.MaxDropMany),
 			case byPrefix && prefix == "":
 				return usagef("--prefix is empty; a store keeps at least one fork")
 			}
+			seen := map[string]bool{}
+			for _, name := range names {
+				if seen[name] {
+					return usagef("fork %s is named twice", name)
+				}
+				seen[name] = true
+			}
 			return a.withStore(writing, func(store target) error {
-				doomed, err := forksToDrop(store, names, prefix, subtree)
+				doomed, err := store.WouldDrop(selection{names, prefix, subtree})
 				if err != nil {
 					return err
 				}
@@ -53,29 +60,43 @@ does that by itself.`, engine.MaxDropMany),
 	return cmd
 }
 
-// forksToDrop finds all forks before the first is dropped, so that one bad name among
+// selection is what is to be dropped: one of the three.
+type selection struct {
+	names           []string
+	prefix, subtree string
+}
+
+// check is the error of a selection of none.
+func (s selection) check(count int) error {
+	if s.prefix != "" && count == 0 {
+		return fmt.Errorf("no fork's name begins with %q: %w", s.prefix, engine.ErrForkNotFound)
+	}
+	return nil
+}
+
+// doomed is what a selection takes.
+type doomed struct {
+	what   selection
+	forks  []engine.ForkInfo
+	hidden int // further ones, of which a node does not tell
+}
+
+// listDoomed finds all forks before the first is dropped, so that one bad name among
 // many throws nothing away.
-func forksToDrop(store target, names []string, prefix, subtree string) ([]engine.ForkInfo, error) {
-	if prefix != "" {
-		infos, err := store.ListForks(engine.ListOptions{Prefix: prefix})
+func listDoomed(store target, what selection) (*doomed, error) {
+	if what.prefix != "" {
+		infos, err := store.ListForks(engine.ListOptions{Prefix: what.prefix})
 		if err != nil {
 			return nil, err
 		}
-		if len(infos) == 0 {
-			return nil, fmt.Errorf("no fork's name begins with %q: %w", prefix, engine.ErrForkNotFound)
-		}
-		return infos, nil
+		return &doomed{what, infos, 0}, what.check(len(infos))
 	}
+	names := what.names
 	if len(names) == 0 {
-		names = []string{subtree}
+		names = []string{what.subtree}
 	}
 	infos := make([]engine.ForkInfo, len(names))
-	seen := map[string]bool{}
 	for i, name := range names {
-		if seen[name] {
-			return nil, usagef("fork %s is named twice", name)
-		}
-		seen[name] = true
 		fork, err := store.Fork(name)
 		if err != nil {
 			return nil, err
@@ -84,11 +105,14 @@ func forksToDrop(store target, names []string, prefix, subtree string) ([]engine
 			return nil, err
 		}
 	}
-	if subtree != "" {
+	if what.subtree != "" {
 		forks, err := store.ListForks(engine.ListOptions{})
-		return descendants(forks, infos[0].ID), err
+		if err != nil {
+			return nil, err
+		}
+		infos = descendants(forks, infos[0].ID)
 	}
-	return infos, nil
+	return &doomed{what, infos, 0}, nil
 }
 
 // descendants gives a fork and what came of it, oldest first.
@@ -109,47 +133,66 @@ func descendants(forks []engine.ForkInfo, root uint64) []engine.ForkInfo {
 const announcedForks = 20
 
 // dropText says what is about to be dropped.
-func dropText(doomed []engine.ForkInfo) []string {
+func dropText(d *doomed) []string {
 	var text []string
 	var own uint64
 	var memory int64
-	for _, f := range doomed {
+	for _, f := range d.forks {
+		if f.Created.UnixNano() == 0 { // a node tells its name and nothing more
+			text = append(text, fmt.Sprintf("drop fork %s", f.Name))
+			continue
+		}
 		text = append(text, fmt.Sprintf("drop fork %s (%s)", f.Name, ownText(f)))
 		own += f.ExclusiveBytes
 		memory += f.MemtableBytes
 	}
-	if len(doomed) > announcedForks {
+	if n := len(d.forks); n > announcedForks {
 		text = []string{fmt.Sprintf("drop %d forks, from %s to %s (at least %s in tables, %s in memory)",
-			len(doomed), doomed[0].Name, doomed[len(doomed)-1].Name, picture.Size(own), picture.Size(memory))}
+			n, d.forks[0].Name, d.forks[n-1].Name, picture.Size(own), picture.Size(memory))}
+	}
+	if d.hidden > 0 {
+		text = append(text, fmt.Sprintf("drop %s that you may not read", forksText(d.hidden)))
 	}
 	return text
 }
 
-func (a *app) dropForks(store target, doomed []engine.ForkInfo) error {
-	if none, err := store.LeavesNone(len(doomed)); err != nil {
+func forksText(n int) string {
+	if n == 1 {
+		return "1 fork"
+	}
+	return fmt.Sprintf("%d forks", n)
+}
+
+func (a *app) dropForks(store target, d *doomed) error {
+	if none, err := store.LeavesNone(len(d.forks)); err != nil {
 		return err
 	} else if none {
 		return fmt.Errorf("drop all forks of the store: %w", engine.ErrProtected)
 	}
-	ok, err := a.confirm(dropText(doomed))
+	ok, err := a.confirm(dropText(d))
 	if !ok || err != nil {
 		return err
 	}
-	names := make([]string, len(doomed))
-	for i, f := range doomed {
+	names := make([]string, len(d.forks))
+	for i, f := range d.forks {
 		names[i] = f.Name
 	}
-	if dropped, err := store.DropForks(doomed); err != nil {
+	dropped, err := store.DropForks(d)
+	if err != nil {
 		return fmt.Errorf("%w (%d dropped before)", err, dropped)
 	}
 	if err := store.Settle(); err != nil {
 		return err
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"dropped": names})
+		result := map[string]any{"dropped": names}
+		if d.hidden > 0 {
+			result["count"] = dropped
+		}
+		return a.printJSON(result)
 	}
-	if len(names) > announcedForks {
-		return a.printf("dropped %d forks\n", len(names))
+	if len(names) > announcedForks || d.hidden > 0 {
+		return a.printf("dropped %s\n", forksText(dropped))
 	}
 	for _, name := range names {
 		if err := a.printf("dropped fork %s\n", name); err != nil {

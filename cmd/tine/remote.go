@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -111,11 +112,19 @@ func (r *remote) Fork(name string) (forkspace, error) {
 func (r *remote) fork(f *client.Fork) forkspace { return remoteFork{remoteSpace{r, f}, f} }
 
 func (r *remote) Snapshot(name string) (keyspace, error) {
-	n, err := r.c.Snapshot(r.ctx, name)
+	n, err := r.snapshot(name)
 	if err != nil {
 		return nil, err
 	}
 	return remoteSpace{r, n}, nil
+}
+
+func (r *remote) snapshot(name string) (*client.Snapshot, error) {
+	n, err := r.c.Snapshot(r.ctx, name)
+	if errors.Is(err, wire.ErrDenied) {
+		return r.c.SnapshotHandle(name, 0), nil // who may not read it may be one who may drop it
+	}
+	return n, err
 }
 
 func (r *remote) ListForks(o engine.ListOptions) ([]engine.ForkInfo, error) {
@@ -124,9 +133,49 @@ func (r *remote) ListForks(o engine.ListOptions) ([]engine.ForkInfo, error) {
 
 func (r *remote) Snapshots() ([]engine.SnapshotInfo, error) { return r.c.Snapshots(r.ctx) }
 
-// DropForks drops by name and id: one that was made anew meanwhile stays.
-func (r *remote) DropForks(doomed []engine.ForkInfo) (dropped int, err error) {
-	for some := range slices.Chunk(doomed, engine.MaxDropMany) {
+// WouldDrop asks the node, which tells who may drop forks but not read them how many
+// there are. Of more than go at once it tells nothing: they are listed.
+func (r *remote) WouldDrop(what selection) (*doomed, error) {
+	ask := client.Doomed{Prefix: what.prefix}
+	for _, name := range what.names {
+		ask.Forks = append(ask.Forks, r.c.Handle(name, 0))
+	}
+	if what.subtree != "" {
+		ask.Subtree = r.c.Handle(what.subtree, 0)
+	}
+	forks, count, err := r.c.WouldDrop(r.ctx, ask)
+	if errors.Is(err, engine.ErrLimit) {
+		return listDoomed(r, what)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if what.subtree == "" && what.prefix == "" { // in the order in which they are named
+		place := make(map[string]int, count)
+		for i, name := range what.names {
+			place[name] = i
+		}
+		slices.SortFunc(forks, func(a, b engine.ForkInfo) int { return cmp.Compare(place[a.Name], place[b.Name]) })
+	}
+	return &doomed{what, forks, count - len(forks)}, what.check(count)
+}
+
+// DropForks drops by name and id: one that was made anew meanwhile stays. Forks that the
+// node does not tell of have neither, and go by what selects them.
+func (r *remote) DropForks(d *doomed) (dropped int, err error) {
+	switch {
+	case d.hidden > 0 && d.what.prefix != "":
+		return r.c.DropPrefix(r.ctx, d.what.prefix)
+	case d.hidden > 0:
+		root := r.c.Handle(d.what.subtree, 0)
+		for _, f := range d.forks {
+			if f.Name == d.what.subtree {
+				root = r.c.Handle(f.Name, f.ID)
+			}
+		}
+		return root.DropSubtree(r.ctx)
+	}
+	for some := range slices.Chunk(d.forks, engine.MaxDropMany) {
 		forks := make([]*client.Fork, len(some))
 		for i, f := range some {
 			forks[i] = r.c.Handle(f.Name, f.ID)
@@ -143,7 +192,7 @@ func (r *remote) DropForks(doomed []engine.ForkInfo) (dropped int, err error) {
 func (r *remote) LeavesNone(int) (bool, error) { return false, nil }
 
 func (r *remote) DropSnapshot(name string) error {
-	n, err := r.c.Snapshot(r.ctx, name)
+	n, err := r.snapshot(name)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,11 @@ type target interface {
 	Snapshot(name string) (keyspace, error)
 	ListForks(engine.ListOptions) ([]engine.ForkInfo, error)
 	Snapshots() ([]engine.SnapshotInfo, error)
+	// WouldDrop looks for what is to be dropped. One bad name among many is an error.
+	WouldDrop(selection) (*doomed, error)
 	// DropForks drops the forks, in as few steps as it takes, and tells how many went
 	// before an error.
-	DropForks([]engine.ForkInfo) (int, error)
+	DropForks(*doomed) (int, error)
 	DropSnapshot(name string) error
 	// Writes makes an empty batch.
 	Writes() writes

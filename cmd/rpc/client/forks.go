@@ -82,6 +82,42 @@ func (c *Client) DropPrefix(ctx context.Context, prefix string, opts ...engine.W
 	return c.drop(ctx, &tinepb.DropForksRequest{What: &tinepb.DropForksRequest_Prefix{Prefix: prefix}, NoSync: unsynced(opts)})
 }
 
+// Doomed says what to drop: Forks, or those whose names begin with Prefix, or Subtree with
+// what was made from it.
+type Doomed struct {
+	Forks   []*Fork
+	Prefix  string
+	Subtree *Fork
+}
+
+// WouldDrop tells how many forks a drop would take, and describes those that the caller
+// may read. Of those that it names, which the caller may not read, there are name and
+// number. It needs the rights of the drop, and changes nothing.
+func (c *Client) WouldDrop(ctx context.Context, what Doomed) (forks []engine.ForkInfo, count int, err error) {
+	m := &tinepb.DropForksRequest{DryRun: true}
+	switch {
+	case what.Subtree != nil:
+		m.What = &tinepb.DropForksRequest_Subtree{Subtree: what.Subtree.ref()}
+	case what.Prefix != "":
+		m.What = &tinepb.DropForksRequest_Prefix{Prefix: what.Prefix}
+	default:
+		refs := new(tinepb.Refs)
+		for _, f := range what.Forks {
+			refs.Refs = append(refs.Refs, f.ref())
+		}
+		m.What = &tinepb.DropForksRequest_Forks{Forks: refs}
+	}
+	err = c.do(ctx, repeatable, "drop forks", func(ctx context.Context) error {
+		answer, err := c.node.DropForks(ctx, m)
+		count, forks = int(answer.GetDropped()), nil
+		for _, f := range answer.GetForks() {
+			forks = append(forks, forkInfo(f))
+		}
+		return err
+	})
+	return forks, count, err
+}
+
 func (c *Client) drop(ctx context.Context, m *tinepb.DropForksRequest) (dropped int, err error) {
 	err = c.do(ctx, once, "drop forks", func(ctx context.Context) error {
 		answer, err := c.node.DropForks(ctx, m)

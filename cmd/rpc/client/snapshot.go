@@ -23,6 +23,9 @@ func (c *Client) newSnapshot(name string, id uint64) *Snapshot {
 	return n
 }
 
+// SnapshotHandle is Handle for snapshots.
+func (c *Client) SnapshotHandle(name string, id uint64) *Snapshot { return c.newSnapshot(name, id) }
+
 // Snapshot gives the handle of the snapshot of that name, or
 // engine.ErrSnapshotNotFound.
 func (c *Client) Snapshot(ctx context.Context, name string) (*Snapshot, error) {

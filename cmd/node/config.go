@@ -118,7 +118,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := c.limits().Validate(); err != nil {
-		problem("max-bytes-in-flight and max-receive-bytes: %w", err)
+		problem("max-bytes-in-flight: %w", err)
 	}
 	if c.CallTime < 0 || c.ScanTime < 0 || c.Lease < 0 || !(c.ForkCalls >= 0) {
 		problem("call-time, scan-time, lease and fork-calls are not below 0")

@@ -125,6 +125,9 @@ func (c *call) spend() {
 	}
 }
 
+// forEver is longer than any call lasts.
+var forEver = time.Unix(1<<40, 0)
+
 // pace waits while the caller, or a fork of the call, is over its rate, so that one long
 // answer is no faster than many short ones. It ends early at a time, when the node
 // stops, and with an error when the call has ended.

@@ -40,7 +40,7 @@ func (s *Server) Backup(m *tinepb.BackupRequest, stream tinepb.Tine_BackupServer
 	if len(o.Forks)+len(o.Snapshots) == 0 && !c.principal.MayAll(VerbRead, "") {
 		return fmt.Errorf("%w: %s may not read all forks", wire.ErrDenied, c.principal.Name())
 	}
-	sink := &streamSink{stream: stream, most: s.limits.ScanMessageBytes}
+	sink := &streamSink{c: c, stream: stream, most: s.limits.ScanMessageBytes}
 	o.Progress = every(func(done, of uint64) error {
 		return stream.Send(&tinepb.BackupResponse{Step: &tinepb.BackupResponse_Progress{Progress: &tinepb.BackupProgress{Done: done, Of: of}}})
 	}, &sink.err)
@@ -91,6 +91,7 @@ func every(tell func(done, of uint64) error, failed *error) func(done, of uint64
 
 // streamSink sends the files of a backup as they come. It is used by one goroutine.
 type streamSink struct {
+	c      *call
 	stream tinepb.Tine_BackupServer
 	most   int // bytes of a message
 	err    error
@@ -117,6 +118,12 @@ func (k *streamSink) Write(p []byte) (int, error) {
 		part := p[at:min(at+k.most, len(p))]
 		if err := k.send(&tinepb.BackupResponse{Step: &tinepb.BackupResponse_Data{Data: part}}); err != nil {
 			return at, err
+		}
+		if k.err = k.c.pace(forEver); k.err == nil && k.c.s.stopping() {
+			k.err = wire.ErrDraining
+		}
+		if k.err != nil {
+			return at, k.err
 		}
 	}
 	k.size += int64(len(p))

@@ -1,13 +1,16 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
@@ -149,4 +152,45 @@ func TestACheckOfTheRunningStoreFindsABadBlock(t *testing.T) {
 	require.False(t, report.GetOk())
 	require.Equal(t, filepath.Base(tables[0]), report.GetProblems()[0].GetFile())
 	require.NoError(t, os.WriteFile(tables[0], whole, 0o644))
+}
+
+func TestABackupIsNoFasterThanItsCallersRate(t *testing.T) {
+	for name, stop := range map[string]func(n *node, cancel func()){
+		"its caller goes": func(_ *node, cancel func()) { cancel() },
+		"the node stops":  func(n *node, _ func()) { require.NoError(t, n.server.Shutdown(t.Context())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			who := make(users)
+			who.grant("operator", "admin ", "read *")
+			who["operator"].rates = server.Rates{Bytes: 0.001}
+			n := startNode(t, server.Options{Auth: who, Limits: server.Limits{ScanMessageBytes: 4 << 10}})
+			main, err := n.store.Fork("main")
+			require.NoError(t, err)
+			for i := range 400 {
+				require.NoError(t, main.Set(fmt.Appendf(nil, "k%03d", i), []byte(strings.Repeat("x", 1<<10)), engine.NoSync))
+			}
+			require.NoError(t, n.store.Flush())
+			ctx, cancel := context.WithCancel(as(t.Context(), "operator"))
+			defer cancel()
+			stream, err := n.Backup(ctx, &tinepb.BackupRequest{})
+			require.NoError(t, err)
+			bytes := 0
+			for once := sync.OnceFunc(func() { time.AfterFunc(200*time.Millisecond, func() { stop(n, cancel) }) }); ; {
+				m, err := stream.Recv()
+				if err != nil {
+					require.NotErrorIs(t, err, io.EOF, "it went on to the end")
+					if name == "the node stops" {
+						require.ErrorIs(t, wire.FromStatus(err), wire.ErrDraining)
+					}
+					break
+				}
+				if data := m.GetData(); data != nil {
+					bytes += len(data)
+					once()
+				}
+			}
+			require.LessOrEqual(t, bytes, 8<<10, "of 400 KiB")
+			require.Eventually(t, func() bool { return n.server.Load().InFlight == 0 }, time.Minute, time.Millisecond)
+		})
+	}
 }

@@ -85,6 +85,15 @@ func (l Limits) Validate() error {
 	if l.MaxBytesInFlight < least {
 		return fmt.Errorf("%d bytes have no room for one write of %d bytes, which may take %d", l.MaxBytesInFlight, l.MaxReceiveBytes, least)
 	}
+	// A value and the message that it is sent in are there at the same time; a scan has its
+	// buffers besides.
+	least = 2*int64(l.MaxSendBytes) + 2*int64(l.ScanMessageBytes) + 64<<10
+	if l.MaxBytesInFlight < least {
+		return fmt.Errorf("%d bytes have no room for one answer of %d bytes, which may take %d", l.MaxBytesInFlight, l.MaxSendBytes, least)
+	}
+	if l.MaxUnreadBytes < int64(l.MaxSendBytes) {
+		return fmt.Errorf("a connection that may leave %d bytes unread has no room for one answer of %d bytes", l.MaxUnreadBytes, l.MaxSendBytes)
+	}
 	return nil
 }
 

@@ -440,11 +440,32 @@ func TestACallIsChargedOnceToAForkThatItNamesOften(t *testing.T) {
 	require.NoError(t, failed(n.Get(t.Context(), &tinepb.GetRequest{Source: fork("x"), Keys: [][]byte{[]byte("k")}})))
 }
 
+// So it has for the largest answers: of a get, and of a scan.
+func TestLimitsThatAreValidHaveRoomForEveryAnswer(t *testing.T) {
+	const send = 1 << 20
+	limits := server.Limits{MaxReceiveBytes: 1 << 10, MaxSendBytes: send, ScanMessageBytes: 64 << 10}
+	for limits.MaxBytesInFlight = 1 << 10; limits.Validate() != nil; limits.MaxBytesInFlight += 1 << 10 {
+		require.Less(t, limits.MaxBytesInFlight, int64(8<<20))
+	}
+	limits.MaxUnreadBytes = send - 1
+	require.ErrorContains(t, limits.Validate(), "a connection that may leave")
+	limits.MaxUnreadBytes = 0
+	n := startNode(t, server.Options{Limits: limits})
+	main, err := n.store.Fork("main")
+	require.NoError(t, err)
+	require.NoError(t, main.Set([]byte("k"), make([]byte, send-100)))
+	require.Len(t, n.get(fork("main"), "k"), send-100)
+	require.Eventually(t, func() bool { return n.server.Load().BytesInFlight == 0 }, time.Minute, time.Millisecond)
+	rows, _, err := n.scan(&tinepb.ScanRequest{Source: fork("main")})
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+}
+
 // The least memory that Validate asks for has room for the writes that take the most: one
 // large row, and as many small ones as there can be.
 func TestLimitsThatAreValidHaveRoomForEveryWrite(t *testing.T) {
 	const receive = 64 << 10
-	limits := server.Limits{MaxReceiveBytes: receive, ScanMessageBytes: 1 << 10}
+	limits := server.Limits{MaxReceiveBytes: receive, MaxSendBytes: receive, ScanMessageBytes: 1 << 10}
 	for limits.MaxBytesInFlight = 1 << 10; limits.Validate() != nil; limits.MaxBytesInFlight += 1 << 10 {
 		require.Less(t, limits.MaxBytesInFlight, int64(8<<20))
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ type rates struct {
 
 	mu   sync.Mutex
 	used map[string]*usage
+	// lost is when the last of those who were forgotten would have been whole again.
+	lost time.Time
 }
 
 // usage is what is left of the calls and bytes of the last second. Bytes may be less
@@ -23,6 +26,19 @@ type rates struct {
 type usage struct {
 	calls, bytes float64
 	at           time.Time
+	rates        Rates // at that time
+}
+
+// whole is when all will have come back.
+func (u *usage) whole() time.Time {
+	wait := 0.0
+	if u.rates.Calls > 0 {
+		wait = (max(1, u.rates.Calls) - u.calls) / u.rates.Calls
+	}
+	if u.rates.Bytes > 0 {
+		wait = max(wait, (u.rates.Bytes-u.bytes)/u.rates.Bytes)
+	}
+	return u.at.Add(time.Duration(min(wait*float64(time.Second), math.MaxInt64/2)))
 }
 
 // refill adds what has come since.
@@ -30,7 +46,7 @@ func (u *usage) refill(r Rates, now time.Time) {
 	passed := max(0, now.Sub(u.at).Seconds())
 	u.calls = min(max(1, r.Calls), u.calls+passed*r.Calls) // a slow rate lets one through, too
 	u.bytes = min(r.Bytes, u.bytes+passed*r.Bytes)
-	u.at = now
+	u.at, u.rates = now, r
 }
 
 // begin counts one call, or says when there will be room for it.
@@ -85,34 +101,43 @@ func after(seconds float64) time.Duration {
 	return time.Duration(min(seconds*float64(time.Second), math.MaxInt64/2)) + time.Millisecond
 }
 
-// find gives the usage, refilled. A new one may use one second's worth at once.
+// find gives the usage, refilled. A new one may use one second's worth at once, unless it
+// may be one who was forgotten and was not whole.
 func (x *rates) find(who string, r Rates) *usage {
 	now := x.now()
 	u := x.used[who]
 	if u == nil {
 		if len(x.used) >= x.most {
-			x.forget(now)
+			x.forget()
 		}
 		u = &usage{calls: max(1, r.Calls), bytes: r.Bytes, at: now}
+		if owed := x.lost.Sub(now).Seconds(); owed > 0 {
+			u.calls -= owed * r.Calls
+			u.bytes -= owed * r.Bytes
+		}
 		x.used[who] = u
 	}
 	u.refill(r, now)
 	return u
 }
 
-// forget drops half of the entries, those first that have not been used for a second
-// and so are whole again, whatever their rates.
-func (x *rates) forget(now time.Time) {
-	drop := len(x.used) / 2
-	for pass := range 2 {
-		for who, u := range x.used {
-			if drop <= 0 {
-				return
-			}
-			if pass == 1 || now.Sub(u.at) > time.Second && u.bytes > 0 {
-				delete(x.used, who)
-				drop--
-			}
+// forget drops the half of the entries that are whole again first. Who is not remembered
+// counts as the last of them from then on: else whoever is forgotten would have a second's
+// worth again, and could see to it, by means of many names, that they are.
+func (x *rates) forget() {
+	type entry struct {
+		who   string
+		whole time.Time
+	}
+	all := make([]entry, 0, len(x.used))
+	for who, u := range x.used {
+		all = append(all, entry{who, u.whole()})
+	}
+	slices.SortFunc(all, func(a, b entry) int { return a.whole.Compare(b.whole) })
+	for _, e := range all[:(len(all)+1)/2] {
+		delete(x.used, e.who)
+		if e.whole.After(x.lost) {
+			x.lost = e.whole
 		}
 	}
 }

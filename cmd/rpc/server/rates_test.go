@@ -59,6 +59,41 @@ func TestWhoHasNoQuotaIsNotRemembered(t *testing.T) {
 	require.Empty(t, x.used)
 }
 
+func TestNobodyGainsByBeingForgotten(t *testing.T) {
+	now := time.Unix(1000, 0)
+	x := &rates{most: 10, now: func() time.Time { return now }, used: make(map[string]*usage)}
+	r := Rates{Calls: 5, Bytes: 1000}
+	let := map[string]int{} // calls that each was let do, all at the same moment
+	for round := range 20 {
+		for i := range 20 {
+			name := fmt.Sprint(i)
+			for x.begin(name, r) == nil {
+				let[name]++
+			}
+		}
+		if round == 0 {
+			require.Equal(t, 5, let["0"])
+		}
+	}
+	for name, n := range let {
+		require.LessOrEqual(t, n, 5, "%s was forgotten, and had a new burst", name)
+	}
+	now = now.Add(time.Second)
+	for i := range 5 {
+		require.NoError(t, x.begin("new", r), "call %d: all who were forgotten are whole again", i)
+	}
+
+	slow := Rates{Bytes: 1} // of two kinds of callers, each has their own rates
+	require.NoError(t, x.begin("slow", slow))
+	x.spend("slow", slow, 100)
+	for i := range 200 {
+		_ = x.begin(fmt.Sprint("many ", i), r)
+	}
+	require.Contains(t, x.used, "slow", "those who owe most are remembered")
+	now = now.Add(time.Second)
+	require.NoError(t, x.begin("another", r), "nobody pays for them")
+}
+
 func TestSoManyAreRememberedAndThoseInDebtLongest(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := &rates{most: 100, now: func() time.Time { return now }, used: make(map[string]*usage)}

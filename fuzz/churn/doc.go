@@ -13,7 +13,7 @@
 //  2. It is written to, and perhaps its parent, together or apart (write.go).
 //  3. Sometimes: a flush, a merge, a snapshot, a reset, an iterator that is held
 //     from now on (held.go), a rule by which unlinks fail (unlink.go), a reopen
-//     (reopen.go).
+//     (reopen.go), a look at what a crash would leave (crash.go).
 //  4. Somebody is dropped: a parent before its children, a whole subtree, the
 //     oldest, hardly ever the newest (drop.go); or many by one record (many.go).
 //  5. Every so many cycles everything is compared exactly (exact.go): contents of
@@ -26,5 +26,5 @@
 // than a new store would take for that fork's rows (space.go).
 //
 // Files in reading order: trial.go, shape.go, run.go, write.go, held.go, drop.go,
-// many.go, unlink.go, reopen.go, exact.go, records.go, space.go.
+// many.go, unlink.go, reopen.go, crash.go, exact.go, records.go, space.go.
 package churn

@@ -9,7 +9,6 @@ import (
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz/model"
-	"github.com/tinedb/tine/manifest"
 )
 
 // exact compares everything there is with what there must be. Faults end before.
@@ -251,12 +250,9 @@ func (r *run) compareFiles(flushed, atRest bool) error {
 		return r.examineClosed(atRest)
 	}
 	image := r.disk.AfterKill()
-	state, _, err := manifest.Load(image, r.dir)
-	if err != nil {
+	if err := r.noteRecords(image); err != nil {
 		return err
 	}
-	r.notePacks(state)
-	r.noteChunks(state)
 	report, err := engine.Check(r.dir, engine.CheckOptions{Level: r.level(), FS: image})
 	if err != nil {
 		return err
@@ -291,7 +287,7 @@ func (r *run) examineClosed(atRest bool) error {
 	if err := r.judge(report, st, st.Files); err != nil {
 		return err
 	}
-	if err := r.compareRecords(r.unlinks, atRest); err != nil {
+	if err := errors.Join(r.compareRecords(r.unlinks, atRest), r.noteRecords(r.unlinks)); err != nil {
 		return err
 	}
 	if err := r.open(); err != nil {

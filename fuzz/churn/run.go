@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/tinedb/tine/engine"
 	"github.com/tinedb/tine/fuzz"
@@ -157,6 +158,11 @@ func (r *run) cycle() error {
 			return err
 		}
 	}
+	if r.rng.IntN(150) == 0 {
+		if err := r.crash(); err != nil {
+			return err
+		}
+	}
 	if r.rng.IntN(400) == 0 {
 		return r.reopen()
 	}
@@ -243,11 +249,18 @@ func heapBytes() uint64 {
 	return m.HeapAlloc
 }
 
-// openDescriptors counts those of this process, 0 where it cannot be told.
-func openDescriptors() int {
-	names, err := os.ReadDir("/proc/self/fd")
+// openDescriptors counts those of this process, 0 where it cannot be told. Those that
+// are no files are the runtime's own, which it opens when it first needs them.
+func openDescriptors() (n int) {
+	const all = "/proc/self/fd"
+	names, err := os.ReadDir(all)
 	if err != nil {
 		return 0
 	}
-	return len(names)
+	for _, name := range names {
+		if to, err := os.Readlink(filepath.Join(all, name.Name())); err == nil && !strings.HasPrefix(to, "anon_inode:") {
+			n++
+		}
+	}
+	return n
 }

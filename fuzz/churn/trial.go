@@ -38,6 +38,7 @@ func Memory() fuzz.Trial {
 			"reopens": 80, "reopens with iterators open": 20, "reopens with garbage": 20, "opens that found unlinks failing": 5,
 			"disks examined": 300, "disks examined with iterators open": 40, "runs that ended with one fork": 36,
 			"forks made at once": 2_000, "drop forks of several": 200, "drop prefix of several": 15, "drop subtree of several": 80,
+			"crashes": 200, "crashes: a kill": 80, "crashes: a loss of power": 40, "crashes: a loss of power that keeps some": 40,
 			"forks renamed": 100, "snapshots renamed": 40,
 			"packs": 300, "tables of several runs": 5_000, "store: tables relocated": 10_000, "store: joins": 2_000,
 			"chunks of several runs": 25, "runs of old and new chunks": 30, "chunks that died": 600,

@@ -54,6 +54,13 @@ func PickOf(path []Item, p Policy, wanted func(Kind) bool) (Plan, bool) {
 	return Plan{}, false
 }
 
+// PickBound is Pick for a caller that has little time: it gives what the read bound
+// wants of the runs in tables, although another rule may come first.
+func PickBound(path []Item, p Policy) (Plan, bool) {
+	k := picker{path: path, policy: p.withDefaults(), wanted: func(Kind) bool { return true }}
+	return k.tableBound()
+}
+
 // picker is one call of PickOf.
 type picker struct {
 	path   []Item

@@ -59,3 +59,25 @@ func TestHugeSizesDoNotOverflow(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, ReasonReadBound, plan.Reason)
 }
+
+func TestPickBoundPassesOverAllButTheReadBoundInTables(t *testing.T) {
+	for _, c := range []struct{ path, plan, bound string }{
+		{"m1 m1 m1 m1 m1 1 2", "consolidate 0..4 read bound", ""},
+		{"1 1 1 1 9* 9* 9* 9* 9* 99*", "merge 0..3 tier", "merge 0..3 read bound"},
+		{"1 9* 1* 9* 1* 9* 1* 9* 1* 99%", "rewrite 9..9 dead", "merge 0..8 read bound"},
+		{"1 9", "", ""},
+	} {
+		path, err := parsePath(c.path)
+		require.NoError(t, err)
+		plan, ok := Pick(path, Policy{})
+		require.Equal(t, c.plan != "", ok)
+		if ok {
+			require.Equal(t, c.plan, plan.String())
+		}
+		plan, ok = PickBound(path, Policy{})
+		require.Equal(t, c.bound != "", ok)
+		if ok {
+			require.Equal(t, c.bound, plan.String())
+		}
+	}
+}

@@ -33,7 +33,10 @@ func (s *Store) pass(w *forktree.Watch, wanted func(compaction.Kind) bool, stop 
 			if claim == nil {
 				break
 			}
-			if failed := s.execute(plan, claim, tables, stop); failed != nil {
+			step, end := s.between(w, plan, claim, stop)
+			failed := s.execute(plan, claim, tables, step)
+			end()
+			if failed != nil {
 				s.keep(w, n)
 				err = errors.Join(err, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason,
 					claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID, failed))

@@ -38,7 +38,7 @@
 // Read the files in this order: store.go, batch.go, fork.go, active.go, named.go,
 // forkmany.go, dropmany.go, snapshot.go, view.go, flat.go, idleviews.go, read.go,
 // iter.go, stack.go, bare.go, publish.go, owed.go, flush.go, deleterange.go,
-// resolve.go, dead.go, deadtables.go, compact.go, merge.go, tidy.go, relocate.go,
+// resolve.go, dead.go, deadtables.go, compact.go, fair.go, merge.go, tidy.go, relocate.go,
 // background.go, pace.go, logbound.go, throttle.go, settle.go, open.go,
 // recover.go, lost.go, orphan.go, close.go, broken.go, dirsync.go, blame.go,
 // check.go, checkrun.go, checkfiles.go, checkalone.go, checkreach.go,

@@ -33,7 +33,6 @@ type CheckCounts struct {
 	Forks      int    `json:"forks"`
 	Snapshots  int    `json:"snapshots"`
 	Tables     int    `json:"tables"`
-	Files      int    `json:"files"`
 	TableBytes uint64 `json:"table_bytes"`
 	LastLSN    uint64 `json:"last_lsn"`
 	LogRecords uint64 `json:"log_records"`
@@ -41,6 +40,7 @@ type CheckCounts struct {
 
 // CheckMoreCounts are those that a node does not give.
 type CheckMoreCounts struct {
+	Files int    `json:"files"`
 	Nodes int    `json:"nodes"`
 	Rows  uint64 `json:"rows"`
 }
@@ -91,10 +91,15 @@ func (a *app) checkCommand() *cobra.Command {
 
 What is bad is listed with the forks and the ranges of keys that it hits; rows
 that newer ones hide are counted as hit. Ends with exit code 5 if anything is
-damaged, missing or cannot be read. On a node (--addr) every table of one moment is
-read, and no hash is computed: for that, check a backup. A torn end of the log or the manifest is not
+damaged, missing or cannot be read. A torn end of the log or the manifest is not
 damage: that is what a crash leaves, and the next open cuts it off. Nor are files
 that were left over: the next open removes them.
+
+A node (--addr) checks its store while it is used: the manifest, the log, and every
+block of every table that forks and snapshots reach at one moment, whether --level
+is quick or full. It ends at the first damage. It neither looks for files that are
+left over nor compares contents; for that, check a backup, or the directory when the
+node is stopped.
 
 --repair-orphans removes left-over table files without opening the store. It is
 the only thing that writes, and it refuses unless it is certain that nothing can
@@ -112,7 +117,7 @@ touches a file that is not the store's own.`,
 				return err
 			}
 			if remote && !repair {
-				return a.checkNode(level, of)
+				return a.checkNode(of)
 			}
 			dir, err := a.dataDir()
 			if err != nil {
@@ -140,13 +145,16 @@ touches a file that is not the store's own.`,
 
 // checkNode has a node look at its running store: every table is read, whatever the
 // level.
-func (a *app) checkNode(level string, of engine.CheckLevel) error {
+func (a *app) checkNode(of engine.CheckLevel) error {
+	if of == engine.CheckDeep {
+		return usagef("--level deep: not on a store that is in use; 'tine backup --to DIR --check deep' copies it and checks the copy so")
+	}
 	return a.withStore(reading, func(store target) error {
 		report, err := store.Check(of)
 		if err != nil {
 			return err
 		}
-		return a.printCheckOf(ofNode, level, report)
+		return a.printCheckOf(ofNode, "node", report)
 	})
 }
 

@@ -54,20 +54,28 @@ func (a *app) checkText(what checked, level string, r *engine.CheckReport) strin
 		}
 		fmt.Fprintf(&b, "%016x  %s  (%s rows)\n", h.Hash, h.Name, picture.Count(h.Rows))
 	}
-	switch {
-	case what == ofFiles:
-		fmt.Fprintf(&b, "%d forks, %d snapshots, %d nodes, %d tables (%s) in %d files, %s rows, last LSN %d\n",
-			r.Forks, r.Snapshots, r.Nodes, r.Tables, picture.Size(r.TableBytes), r.Files, picture.Count(r.Rows), r.LastLSN)
-	case r.OK():
-		fmt.Fprintf(&b, "%d forks, %d snapshots, %d tables (%s) in %d files, last LSN %d\n",
-			r.Forks, r.Snapshots, r.Tables, picture.Size(r.TableBytes), r.Files, r.LastLSN)
-	}
-	if r.OK() {
-		fmt.Fprintf(&b, "ok (%s check)\n", level)
-	} else {
-		fmt.Fprintf(&b, "DAMAGED (%s check)\n", level)
-	}
+	verdict(&b, what, level, r)
 	return b.String()
+}
+
+// verdict says what was looked at, and whether it is sound.
+func verdict(b *strings.Builder, what checked, level string, r *engine.CheckReport) {
+	switch {
+	case what == ofNode && r.OK():
+		fmt.Fprintf(b, "%d forks, %d snapshots, %d tables (%s), last LSN %d\n", r.Forks, r.Snapshots, r.Tables, picture.Size(r.TableBytes), r.LastLSN)
+		b.WriteString("ok (a node's check: the manifest, the log, and every block of these tables)\n")
+		return
+	case what == ofNode:
+		b.WriteString("DAMAGED (a node's check, which ends at the first damage)\n")
+		return
+	}
+	fmt.Fprintf(b, "%d forks, %d snapshots, %d nodes, %d tables (%s) in %d files, %s rows, last LSN %d\n",
+		r.Forks, r.Snapshots, r.Nodes, r.Tables, picture.Size(r.TableBytes), r.Files, picture.Count(r.Rows), r.LastLSN)
+	if r.OK() {
+		fmt.Fprintf(b, "ok (%s check)\n", level)
+	} else {
+		fmt.Fprintf(b, "DAMAGED (%s check)\n", level)
+	}
 }
 
 func (a *app) problemText(b *strings.Builder, p *engine.Problem) {
@@ -161,10 +169,10 @@ func (a *app) checkResult(level string, r *engine.CheckReport) checkResult {
 		OK: r.OK(), Level: level, Problems: []checkProblem{}, Damage: []checkDamage{},
 		Missing: names(r.Missing), Leaked: names(r.Leaked), Undecided: names(r.Undecided), Stale: names(r.Stale), Foreign: names(r.Foreign),
 		CheckCounts: &CheckCounts{
-			Forks: r.Forks, Snapshots: r.Snapshots, Tables: r.Tables, Files: r.Files,
+			Forks: r.Forks, Snapshots: r.Snapshots, Tables: r.Tables,
 			TableBytes: r.TableBytes, LastLSN: r.LastLSN, LogRecords: r.LogRecords,
 		},
-		CheckMoreCounts: &CheckMoreCounts{r.Nodes, r.Rows},
+		CheckMoreCounts: &CheckMoreCounts{r.Files, r.Nodes, r.Rows},
 		TornLog:         place(r.TornLog, r.TornLogAt), TornManifest: place(r.TornManifest, r.TornManifestAt), Lookups: r.Lookups,
 	}
 	for _, p := range r.Problems {

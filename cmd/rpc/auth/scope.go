@@ -45,8 +45,8 @@ func (p pattern) allowsAll(prefix string) bool {
 type Scope struct {
 	patterns [len(listed)][]pattern
 	// Admin is to see the node as a whole and to look after it: counts, checks,
-	// flushes, merges, backups. It says nothing about the rows of a fork, but a backup
-	// holds them all.
+	// flushes, merges, backups. It says nothing about the rows of a fork: a backup takes
+	// the right to read what it copies besides.
 	Admin bool
 }
 

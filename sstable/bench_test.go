@@ -45,6 +45,31 @@ func BenchmarkGetHit(b *testing.B) {
 	}
 }
 
+// Rows that are in none of the processor's caches, in more pages than it remembers: what is
+// measured is how long memory takes.
+func BenchmarkGetHitFar(b *testing.B) {
+	const rows = 10 * benchRows
+	content, m := buildTable(b, sequentialRows(rows), 0, WriterOptions{})
+	r := mustOpen(b, content, &m, 1<<30)
+	it := r.NewIter(nil)
+	for ok := it.First(); ok; ok = it.Next() {
+	}
+	rng := rand.New(rand.NewPCG(3, 3))
+	keys := make([]byte, 0, 16<<20)
+	for len(keys) < cap(keys) {
+		keys = append(keys, benchKey(rng.IntN(rows))...)
+	}
+	b.ReportAllocs()
+	var dst []byte
+	for i := 0; b.Loop(); i += 16 {
+		i %= len(keys)
+		var found bool
+		if dst, _, found, _ = r.Get(dst[:0], keys[i:i+16], nil); !found {
+			b.Fatal("missing")
+		}
+	}
+}
+
 func BenchmarkGetMiss(b *testing.B) {
 	keys := benchKeys(1)
 	r := benchReader(b)

@@ -31,7 +31,7 @@ func TestABlockIsAsLargeAsTheIndexSays(t *testing.T) {
 		{"a raw block of another size", raw, codecRaw, len(raw) - 1, "block has 400 bytes, the index says 399"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := decompress(m, 5, c.stored, c.codec, c.rawBytes)
+			got, err := decompress(m, 5, c.stored, c.codec, c.rawBytes, passing)
 			if c.want == "" {
 				require.NoError(t, err)
 				require.Equal(t, raw, got)

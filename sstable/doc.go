@@ -21,8 +21,8 @@
 //  4. The block's slot in the table's slot array holds the block if it is
 //     cached. If not, a descriptor is borrowed for one read, the checksum is
 //     verified, the length is checked against the index, the bytes are
-//     decompressed, every offset in them is validated, and the cache takes the
-//     block, throwing others out.
+//     decompressed into memory for which large pages were asked, every offset
+//     in them is validated, and the cache takes the block, throwing others out.
 //  5. The row is found by a search over eight bytes per row. If rows of the table
 //     are dead for the caller, the row's number is looked up among them, and a
 //     dead row is not found. Its value is appended to the caller's buffer.

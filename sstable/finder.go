@@ -55,7 +55,7 @@ func (f *Finder) enter(number int, budget *int64) error {
 		return ErrBudget
 	}
 	*budget -= int64(f.r.index.entries[number].storedBytes)
-	b, err := f.r.readBlock(number)
+	b, err := f.r.readBlock(number, passing)
 	if err != nil {
 		return err
 	}

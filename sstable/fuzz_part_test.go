@@ -37,7 +37,7 @@ func FuzzPart(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stored []byte, c uint8, rawBytes uint32) {
 		rawBytes %= 1 << 20
 		before := allocated()
-		out, err := decompress(m, 0, stored, codec(c), int(rawBytes))
+		out, err := decompress(m, 0, stored, codec(c), int(rawBytes), passing)
 		require.Less(t, allocated()-before, uint64(rawBytes)+4<<20, "allocated")
 		if err != nil {
 			require.ErrorIs(t, err, errs.ErrCorrupt)
@@ -46,7 +46,7 @@ func FuzzPart(f *testing.F) {
 		}
 
 		made, chosen := compress(nil, stored)
-		back, err := decompress(m, 0, made, chosen, len(stored))
+		back, err := decompress(m, 0, made, chosen, len(stored), passing)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(stored, back))
 		part := sealPart(made, m.ID, 3, chosen)

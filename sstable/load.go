@@ -3,6 +3,8 @@ package sstable
 import (
 	"bytes"
 	"sync"
+
+	"github.com/tinedb/tine/internal/hugepages"
 )
 
 // maxScratchBytes is the largest buffer that is kept for the next read of a
@@ -19,7 +21,11 @@ func (r *Reader) load(number int, keep bool) (*block, error) {
 	if e := r.blocks.get(number); e != nil {
 		return &e.block, nil
 	}
-	b, err := r.readBlock(number)
+	memory := passing
+	if keep {
+		memory = lasting
+	}
+	b, err := r.readBlock(number, memory)
 	if err != nil {
 		return nil, err
 	}
@@ -30,14 +36,27 @@ func (r *Reader) load(number int, keep bool) (*block, error) {
 	return &e.block, nil
 }
 
+// blockMemory allocates what a block is read into.
+type blockMemory func(bytes int) []byte
+
+// passing is for blocks that are used once. They may lie anywhere.
+func passing(bytes int) []byte { return make([]byte, bytes) }
+
+// lasting is for what will be read again and again.
+func lasting(bytes int) []byte {
+	b := make([]byte, bytes)
+	hugepages.Prefer(b)
+	return b
+}
+
 // readBlock reads block number from disk and checks it in every way: checksum,
 // lengths, structure, number of rows, and that its keys lie where the index says.
-func (r *Reader) readBlock(number int) (block, error) {
+func (r *Reader) readBlock(number int, memory blockMemory) (block, error) {
 	entry := &r.index.entries[number]
 	stored := int(entry.storedBytes)
 	// A raw block stays in the buffer that it is read into.
 	if int(entry.rawBytes) == stored-partTrailerBytes {
-		return r.readInto(number, make([]byte, stored))
+		return r.readInto(number, memory(stored), memory)
 	}
 	buf := scratch.Get().(*[]byte)
 	defer func() {
@@ -46,22 +65,22 @@ func (r *Reader) readBlock(number int) (block, error) {
 		}
 	}()
 	*buf = grow((*buf)[:0], stored)[:stored]
-	return r.readInto(number, *buf)
+	return r.readInto(number, *buf, memory)
 }
 
 // readInto reads block number from where the table lies, and from where it lies then
 // if it was moved while that failed.
-func (r *Reader) readInto(number int, buf []byte) (block, error) {
+func (r *Reader) readInto(number int, buf []byte, memory blockMemory) (block, error) {
 	for {
 		m := r.place.Meta()
-		b, err := r.readFrom(m, number, buf)
+		b, err := r.readFrom(m, number, buf, memory)
 		if err == nil || !r.place.moved(m) {
 			return b, err
 		}
 	}
 }
 
-func (r *Reader) readFrom(m *Meta, number int, buf []byte) (block, error) {
+func (r *Reader) readFrom(m *Meta, number int, buf []byte, memory blockMemory) (block, error) {
 	entry := &r.index.entries[number]
 	if err := r.files.readAt(m, buf, entry.offset); err != nil {
 		return block{}, err
@@ -75,7 +94,7 @@ func (r *Reader) readFrom(m *Meta, number int, buf []byte) (block, error) {
 		// rests on that.
 		return block{}, m.corruptf(entry.offset, "compressed block is as long as the raw one")
 	}
-	raw, err := decompress(m, entry.offset, stored, c, int(entry.rawBytes))
+	raw, err := decompress(m, entry.offset, stored, c, int(entry.rawBytes), memory)
 	if err != nil {
 		return block{}, err
 	}

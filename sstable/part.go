@@ -102,7 +102,7 @@ func grow(dst []byte, n int) []byte {
 // decompress gives the payload of a data block whose raw length the index states
 // as rawBytes. Nothing is allocated before that length has been found to be the
 // one that the compressed bytes claim.
-func decompress(m *Meta, offset uint64, stored []byte, c codec, rawBytes int) ([]byte, error) {
+func decompress(m *Meta, offset uint64, stored []byte, c codec, rawBytes int, memory blockMemory) ([]byte, error) {
 	switch c {
 	case codecRaw:
 		if len(stored) != rawBytes {
@@ -117,7 +117,7 @@ func decompress(m *Meta, offset uint64, stored []byte, c codec, rawBytes int) ([
 		if n != rawBytes {
 			return nil, m.corruptf(offset, "block decompresses to %d bytes, the index says %d", n, rawBytes)
 		}
-		raw, err := snappy.Decode(make([]byte, n), stored)
+		raw, err := snappy.Decode(memory(n), stored)
 		if err != nil {
 			return nil, m.corruptf(offset, "compressed block: %w", err)
 		}

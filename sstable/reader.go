@@ -81,13 +81,24 @@ func openReader(m *Meta, files *descriptors) (*Reader, error) {
 	// The Reader keeps these bytes, so they are copied out of a read that holds
 	// more than them. The length is safe: the footer's parts fill the table.
 	partsBytes := m.Length - footerBytes - foot.dataBytes
-	parts := make([]byte, partsBytes)
+	parts := partsMemory(partsBytes)
 	if foot.dataBytes >= tailAt {
 		copy(parts, tail[foot.dataBytes-tailAt:])
 	} else if err := files.readAt(m, parts, foot.dataBytes); err != nil {
 		return nil, err
 	}
 	return decodeParts(m, files, &foot, parts)
+}
+
+// nearBytes is how much a processor has at hand whatever pages it lies in. There may be very many
+// tables whose filters and indexes are smaller than that, and they lie all over the heap.
+const nearBytes = 64 << 10
+
+func partsMemory(bytes uint64) []byte {
+	if bytes < nearBytes {
+		return passing(int(bytes))
+	}
+	return lasting(int(bytes))
 }
 
 // checkPlace refuses a Meta that no table can have, and one that reaches over

@@ -29,7 +29,7 @@ func (w *Rows) Next() bool {
 			w.block = block{}
 			return false
 		}
-		if w.block, w.failed = w.r.readBlock(w.next); w.failed != nil {
+		if w.block, w.failed = w.r.readBlock(w.next, passing); w.failed != nil {
 			return false
 		}
 		w.next, w.row = w.next+1, 0

@@ -178,7 +178,7 @@ func (v *verifier) blocks() {
 // block reads one block and all its rows, up to the first fault.
 func (v *verifier) block(number int, entry *indexEntry) error {
 	r, m := v.r, v.m
-	b, err := r.readBlock(number)
+	b, err := r.readBlock(number, passing)
 	if err != nil {
 		return err
 	}

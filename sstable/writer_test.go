@@ -188,11 +188,11 @@ func TestCompressionMustPay(t *testing.T) {
 			stored, how := compress([]byte("before"), raw)
 			require.Equal(t, "before", string(stored[:6]))
 			require.Equal(t, c.packed, how == codecSnappy)
-			back, err := decompress(&Meta{}, 0, stored[6:], how, len(raw))
+			back, err := decompress(&Meta{}, 0, stored[6:], how, len(raw), passing)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(raw, back))
 			for _, wrong := range []int{len(raw) - 1, len(raw) + 1, 0} {
-				_, err = decompress(&Meta{}, 0, stored[6:], how, wrong)
+				_, err = decompress(&Meta{}, 0, stored[6:], how, wrong, passing)
 				require.Error(t, err)
 			}
 		})

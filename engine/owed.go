@@ -23,8 +23,9 @@ func (s *Store) owe(changes int) {
 	case s.opts.Manual:
 		s.publishOwed()
 	case s.owesTooMuch():
-		_ = s.man.Sync(s.man.Last()) // of what is under way
-		s.publishOwed()
+		_ = s.man.Sync(s.man.Last()) // of what is under way; the next one is left to the goroutine
+		s.publishIfMany()
+		s.publishSoon()
 	default:
 		s.publishSoon()
 	}
@@ -36,8 +37,8 @@ func (s *Store) owesTooMuch() bool {
 	return s.mu.tree.Owed() > owedTooMany
 }
 
-// publishSoon has what is owed published in the background, if that is not being done
-// already. Close waits for it.
+// publishSoon has what is owed published in the background, and what is published made
+// durable, if that is not being done already. Close waits for it.
 func (s *Store) publishSoon() {
 	b := &s.back
 	b.mu.Lock()
@@ -47,7 +48,10 @@ func (s *Store) publishSoon() {
 	}
 	b.owing = true
 	b.wg.Go(func() {
-		_ = s.contained(func() error { s.publishOwed(); return nil })
+		_ = s.contained(func() error {
+			s.publishIfMany()
+			return s.man.Sync(s.man.Last())
+		})
 		b.mu.Lock()
 		b.owing = false
 		b.mu.Unlock()

@@ -80,6 +80,29 @@ func TestForksThatNeedNotBeDurableWaitForNoDisk(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// Who owes too much waits for the transaction that is under way, not for the one with
+// what is owed as well.
+func TestForksGoOnWhileWhatTheyOweIsWritten(t *testing.T) {
+	h := newHeldManifest(t, crashfs.New())
+	require.NoError(t, h.Settle())
+	publishing := func(yes bool) {
+		h.back.mu.Lock()
+		defer h.back.mu.Unlock()
+		h.back.owing = yes
+	}
+	publishing(true) // as it looks to those who fork: nothing is published
+	require.NoError(t, forkMany(t, h.Store, "f", owedTooMany)())
+	publishing(false)
+	h.held.Store(true)
+	h.within(t, "unsynced forks wait for their own transaction", forkMany(t, h.Store, "g", 2*maxOwed))
+	require.Eventually(t, func() bool { return h.reached.Load() > 0 }, 20*time.Second, time.Millisecond, "nothing was published")
+	h.held.Store(false)
+	close(h.release)
+	require.NoError(t, h.Settle())
+	require.NoError(t, h.Verify())
+	require.NoError(t, h.Close())
+}
+
 func TestWhoOwesTheManifestTooMuchWaitsForIt(t *testing.T) {
 	h := newHeldManifest(t, crashfs.New())
 	h.held.Store(true)

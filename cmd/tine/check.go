@@ -10,21 +10,26 @@ import (
 
 // checkResult is a check as --json prints it. Its lists are never cut.
 type checkResult struct {
-	OK        bool           `json:"ok"`
-	Level     string         `json:"level"`
-	Problems  []checkProblem `json:"problems"`
-	Damage    []checkDamage  `json:"damage"`
-	Missing   []string       `json:"missing"`
-	Leaked    []string       `json:"leaked"`
-	Undecided []string       `json:"undecided"`
-	Stale     []string       `json:"stale"`
-	Foreign   []string       `json:"foreign"`
+	OK       bool           `json:"ok"`
+	Level    string         `json:"level"`
+	Problems []checkProblem `json:"problems"`
+	Damage   []checkDamage  `json:"damage"`
+	*CheckNames
 	*CheckCounts
 	*CheckMoreCounts
 	TornLog      *checkPlace `json:"torn_log"` // null: it is whole
 	TornManifest *checkPlace `json:"torn_manifest"`
 	Hashes       []checkHash `json:"hashes,omitempty"`
 	Lookups      uint64      `json:"lookups,omitempty"`
+}
+
+// CheckNames are files that should be there, or should not. A node does not look for them.
+type CheckNames struct {
+	Missing   []string `json:"missing"`
+	Leaked    []string `json:"leaked"`
+	Undecided []string `json:"undecided"`
+	Stale     []string `json:"stale"`
+	Foreign   []string `json:"foreign"`
 }
 
 // CheckCounts are what a check went through. A node that has found damage gives none.
@@ -174,7 +179,7 @@ func (a *app) printCheckOf(what checked, level string, report *engine.CheckRepor
 	if a.json {
 		result := a.checkResult(level, report)
 		if what == ofNode {
-			result.CheckMoreCounts = nil
+			result.CheckNames, result.CheckMoreCounts = nil, nil
 			if !report.OK() {
 				result.CheckCounts = nil
 			}

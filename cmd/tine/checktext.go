@@ -167,7 +167,7 @@ func (a *app) checkResult(level string, r *engine.CheckReport) checkResult {
 	names := func(list []string) []string { return append([]string{}, list...) }
 	result := checkResult{
 		OK: r.OK(), Level: level, Problems: []checkProblem{}, Damage: []checkDamage{},
-		Missing: names(r.Missing), Leaked: names(r.Leaked), Undecided: names(r.Undecided), Stale: names(r.Stale), Foreign: names(r.Foreign),
+		CheckNames: &CheckNames{names(r.Missing), names(r.Leaked), names(r.Undecided), names(r.Stale), names(r.Foreign)},
 		CheckCounts: &CheckCounts{
 			Forks: r.Forks, Snapshots: r.Snapshots, Tables: r.Tables,
 			TableBytes: r.TableBytes, LastLSN: r.LastLSN, LogRecords: r.LogRecords,

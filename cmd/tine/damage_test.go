@@ -232,7 +232,7 @@ func TestACheckOfANodeSaysOnlyWhatWasCounted(t *testing.T) {
 	counts := inJSON[map[string]any](t, at(addr, "check")...)
 	require.EqualValues(t, 3, counts["forks"])
 	require.Equal(t, "node", counts["level"])
-	for _, what := range []string{"nodes", "rows", "files"} {
+	for _, what := range []string{"nodes", "rows", "files", "missing", "leaked", "stale"} {
 		require.NotContains(t, text, what)
 		require.NotContains(t, counts, what)
 	}

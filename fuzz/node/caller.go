@@ -95,6 +95,10 @@ func (l *channel) make(ctx context.Context, p plan) (answer, error) {
 	case reset:
 		_, err = l.node.ResetFork(ctx, &tinepb.ResetForkRequest{Fork: ref(c.place), To: source(c.to), NoSync: p.noSync})
 	case rename:
+		if isSnapshot(c.place) {
+			_, err = l.node.RenameSnapshot(ctx, &tinepb.RenameSnapshotRequest{Snapshot: ref(c.place), Name: nameOf(c.to), NoSync: p.noSync})
+			break
+		}
 		_, err = l.node.RenameFork(ctx, &tinepb.RenameForkRequest{Fork: ref(c.place), Name: nameOf(c.to), NoSync: p.noSync})
 	case list:
 		a.places, err = l.list(ctx)

@@ -126,7 +126,7 @@ func (r reset) after(s state, a answer) (state, bool) {
 	return s, a.outcome == done
 }
 
-// rename gives a fork another name.
+// rename gives a fork, or a snapshot, another name.
 type rename struct{ place, to int }
 
 func (r rename) after(s state, a answer) (state, bool) {

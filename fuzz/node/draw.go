@@ -42,6 +42,9 @@ func draw(r *rand.Rand, first mark) plan {
 	case n < 96:
 		to := drawDistinct(r, 2, 1, forkPlaces)
 		p.call = rename{to[0], to[1]}
+	case n < 97:
+		to := drawDistinct(r, 2, forkPlaces, places)
+		p.call = rename{to[0], to[1]}
 	default:
 		p.call = list{}
 	}

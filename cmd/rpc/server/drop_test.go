@@ -15,6 +15,7 @@ import (
 	"github.com/tinedb/tine/cmd/rpc/tinepb"
 	"github.com/tinedb/tine/cmd/rpc/wire"
 	"github.com/tinedb/tine/engine"
+	"github.com/tinedb/tine/internal/schedule"
 )
 
 func (n *node) names() (names []string) {
@@ -115,6 +116,35 @@ func TestCallersKeepOneForkOfTheirOwn(t *testing.T) {
 			require.NoError(t, failed(n.drop(ref(name))), "the count of what may be dropped is wrong")
 		}
 		require.ErrorIs(t, failed(n.drop(ref(left[0]))), engine.ErrProtected)
+	}
+}
+
+// A fork can be dropped from the moment at which it can be seen, though its maker waits
+// for the disk.
+func TestForksThatTheirMakerDoesNotKnowOfYetAreDroppedLikeOthers(t *testing.T) {
+	for _, m := range []*tinepb.DropForksRequest{
+		{What: &tinepb.DropForksRequest_Forks{Forks: &tinepb.Refs{Refs: []*tinepb.Ref{ref("new-1"), ref("new-2")}}}},
+		{What: &tinepb.DropForksRequest_Prefix{Prefix: "new-"}},
+	} {
+		var n *node
+		var once atomic.Bool
+		dir := t.TempDir()
+		store, err := engine.Open(dir, &engine.Options{Schedule: schedule.New(0, func(p schedule.Point) {
+			if p == schedule.ForkPlaced && n != nil && once.CompareAndSwap(false, true) {
+				answer, err := n.DropForks(context.Background(), m)
+				require.NoError(t, err)
+				require.EqualValues(t, 2, answer.GetDropped())
+			}
+		})})
+		require.NoError(t, err)
+		n = serve(t, dir, store, server.Options{})
+		n.create("main", "new-1", "new-2")
+		require.True(t, once.Load())
+		require.Equal(t, []string{"main"}, n.names())
+		require.ErrorIs(t, failed(n.drop(ref("main"))), engine.ErrProtected)
+		n.create("main", "another")
+		require.NoError(t, failed(n.drop(ref("another"))))
+		n.close()
 	}
 }
 

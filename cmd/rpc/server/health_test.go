@@ -25,7 +25,7 @@ func TestAMessageToHealthIsSmall(t *testing.T) {
 
 func TestHalfAMessageToHealthIsCountedAndNotWaitedForForever(t *testing.T) {
 	observer := new(seen)
-	n := startNode(t, server.Options{Auth: make(users), Observer: observer, Limits: server.Limits{Lease: 100 * time.Millisecond, ConnectTime: time.Hour}})
+	n := startNode(t, server.Options{Auth: make(users), Observer: observer, Limits: server.Limits{Lease: 100 * time.Millisecond, ConnectTime: time.Hour, CallTime: time.Hour}})
 	g := newGate()
 	h := healthpb.NewHealthClient(n.conn(grpc.WithContextDialer(g.dial)))
 	require.NoError(t, failed(h.Check(t.Context(), &healthpb.HealthCheckRequest{})))

@@ -131,9 +131,9 @@ func TestForksThatTheirMakerDoesNotKnowOfYetAreDroppedLikeOthers(t *testing.T) {
 		dir := t.TempDir()
 		store, err := engine.Open(dir, &engine.Options{Schedule: schedule.New(0, func(p schedule.Point) {
 			if p == schedule.ForkPlaced && n != nil && once.CompareAndSwap(false, true) {
-				answer, err := n.DropForks(context.Background(), m)
-				require.NoError(t, err)
-				require.EqualValues(t, 2, answer.GetDropped())
+				if answer, err := n.DropForks(context.Background(), m); err != nil || answer.GetDropped() != 2 {
+					t.Errorf("dropped %d: %v", answer.GetDropped(), err) // in the node's goroutine, which must go on
+				}
 			}
 		})})
 		require.NoError(t, err)

@@ -63,7 +63,11 @@ func TestACallDoesNothingToASnapshotThatWasRenamedUnderIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			snapshot, err := main.Snapshot("tmp")
 			require.NoError(t, err)
-			hidden := func() { require.NoError(t, snapshot.Rename("secret")) }
+			hidden := func() {
+				if err := snapshot.Rename("secret"); err != nil {
+					t.Error(err) // in the node's goroutine, which must go on
+				}
+			}
 			rename.Store(&hidden)
 			err = call(as(t.Context(), "agent"))
 			require.Nil(t, rename.Load(), "nothing was renamed in the middle of the call")

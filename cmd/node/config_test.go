@@ -122,7 +122,7 @@ func TestWhatOthersReachIsSafeUnlessItIsAskedFor(t *testing.T) {
 		{"less memory than one answer takes", []string{"--max-bytes-in-flight", "24MiB"}, "max-bytes-in-flight: 25165824 bytes have no room for one answer of 16777216"},
 		{"writes larger than all memory", []string{"--max-receive-bytes", "512MiB"}, "have no room for one write of 536870912"},
 		{"writes of which the batch has no room", []string{"--max-receive-bytes", "200MiB"}, "have no room for one write"},
-		{"little memory for small writes", []string{"--max-bytes-in-flight", "1MiB", "--max-receive-bytes", "8KiB"}, ""},
+		{"little memory for small writes", []string{"--max-bytes-in-flight", "1MiB", "--max-send-bytes", "64KiB", "--max-receive-bytes", "8KiB"}, ""},
 		{"large writes and the memory for them", []string{"--max-receive-bytes", "512MiB", "--max-bytes-in-flight", "2GiB"}, ""},
 		{"a time below nothing", []string{"--drain-timeout", "-1s"}, "not below 0"},
 	} {

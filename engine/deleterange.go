@@ -65,9 +65,15 @@ func (s *Store) deletesMany(p *batchPart, f *forktree.Fork) bool {
 	}
 }
 
+// rows is a memtable, or what fills one.
+type rows interface {
+	Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte)
+	AddRange(lsn ids.LSN, lo, hi []byte)
+}
+
 // applyOps puts a batch's operations into a memtable, in their order. Commit and
-// replay both do it here, so that a memtable is the same after a crash.
-func applyOps(m *memtable.Memtable, lsn ids.LSN, ops []byte) error {
+// replay both do it here, so that a memtable holds the same after a crash.
+func applyOps(m rows, lsn ids.LSN, ops []byte) error {
 	r := wal.NewOpReader(ops)
 	for {
 		kind, key, value, ok := r.Next()

@@ -26,12 +26,13 @@ type replay struct {
 	state  *manifest.State // a copy, whose forks and snapshots are brought up to date
 	frozen map[ids.NodeID]forktree.Frozen
 	mems   map[ids.NodeID]forktree.Memtable
+	loads  map[ids.NodeID]*memtable.Loader // of those of mems that are being filled
 }
 
 func newReplay(loaded *manifest.State) *replay {
 	state := *loaded
 	state.Forks, state.Snapshots = loaded.Forks.Clone(), maps.Clone(loaded.Snapshots)
-	return &replay{state: &state, frozen: map[ids.NodeID]forktree.Frozen{}, mems: map[ids.NodeID]forktree.Memtable{}}
+	return &replay{state: &state, frozen: map[ids.NodeID]forktree.Frozen{}, mems: map[ids.NodeID]forktree.Memtable{}, loads: map[ids.NodeID]*memtable.Loader{}}
 }
 
 // record takes one record of the log.
@@ -77,12 +78,13 @@ func (r *replay) batch(rec wal.Record) error {
 		if _, flushed := r.state.Nodes[p.Memtable]; flushed {
 			continue
 		}
-		m, ok := r.mems[p.Memtable]
+		l, ok := r.loads[p.Memtable]
 		if !ok {
-			m = forktree.Memtable{Mem: memtable.New(), Low: rec.LSN}
-			r.mems[p.Memtable] = m
+			l = memtable.NewLoader()
+			r.loads[p.Memtable] = l
+			r.mems[p.Memtable] = forktree.Memtable{Low: rec.LSN}
 		}
-		if err := applyOps(m.Mem.(*memtable.Memtable), rec.LSN, p.Ops); err != nil {
+		if err := applyOps(l, rec.LSN, p.Ops); err != nil {
 			return err
 		}
 	}
@@ -287,6 +289,9 @@ func (r *replay) name(rec wal.Record) error {
 // tree builds the tree when all records have been taken. Names are looked at here
 // once more: those of the manifest were checked for nothing but their length.
 func (r *replay) tree() (*forktree.Tree, error) {
+	for id, l := range r.loads {
+		r.mems[id] = forktree.Memtable{Mem: l.Memtable(), Low: r.mems[id].Low}
+	}
 	tree, err := forktree.Load(r.state, r.frozen, r.mems)
 	for f := range r.state.Forks.All() {
 		err = errors.Join(err, CheckName(f.Name))

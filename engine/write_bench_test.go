@@ -74,3 +74,37 @@ func BenchmarkSyncedSet(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRecover opens a store whose rows, 16 + 100 bytes in random order and in
+// batches of some length, are all in the log.
+func BenchmarkRecover(b *testing.B) {
+	const rows = 300_000
+	for _, batch := range []int{1, 100} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			o := &Options{MemtableBytes: 1 << 30, MaxLogBytes: 4 << 30, Manual: true}
+			dir := b.TempDir()
+			s, err := Open(dir, o)
+			require.NoError(b, err)
+			f, err := s.Fork(MainFork)
+			require.NoError(b, err)
+			w, key, value := s.NewBatch(), make([]byte, 16), make([]byte, 100)
+			for n := uint64(1); n <= rows; n++ {
+				binary.BigEndian.PutUint64(key, n*0x9e3779b97f4a7c15)
+				w.Set(f, key, value)
+				if w.Len() == batch {
+					require.NoError(b, w.Commit(NoSync))
+				}
+			}
+			require.NoError(b, s.Close())
+			o.ReadOnly = true
+			b.SetBytes(rows * 116)
+			used := processorTime(b)
+			for b.Loop() {
+				s, err := Open(dir, o)
+				require.NoError(b, err)
+				require.NoError(b, s.Close())
+			}
+			b.ReportMetric(float64(processorTime(b)-used)/float64(b.N)/rows, "cpu-ns/row")
+		})
+	}
+}

@@ -31,5 +31,5 @@
 // Files in reading order: memtable.go (type, Add, Get), entry.go (a version in
 // bytes), arena.go (their memory), slots.go (the array of a tree node), tree.go
 // (insertion and splits), build.go (a tree at once), filter.go, iter.go, ranges.go,
-// merge.go.
+// merge.go, load.go (many rows at once, for recovery).
 package memtable

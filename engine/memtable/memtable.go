@@ -83,11 +83,7 @@ func New() *Memtable {
 // counts, and of an Add and an AddRange as well. It costs O(log keys); readers wait for the last step of it only, not
 // for the copying. A Tombstone has no value.
 func (m *Memtable) Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte) {
-	if lsn < m.last || len(key) > MaxKeyBytes || len(value) > MaxValueBytes || m.newestOnly ||
-		kind != iterator.Set && (kind != iterator.Tombstone || len(value) > 0) {
-		invariant.Check(false, "memtable: Add(lsn %d, %d key bytes, kind %d, %d value bytes) after lsn %d, merged %v",
-			lsn, len(key), kind, len(value), m.last, m.newestOnly)
-	}
+	m.checkAdd(lsn, key, kind, value)
 	m.last = lsn
 	c := m.arena.chunks
 	e := entry{lsn: lsn, prev: noRef, kind: kind, key: key, value: value}
@@ -95,6 +91,14 @@ func (m *Memtable) Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte
 		m.addFlat(c, e)
 	} else {
 		m.addTree(c, e)
+	}
+}
+
+func (m *Memtable) checkAdd(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte) {
+	if lsn < m.last || len(key) > MaxKeyBytes || len(value) > MaxValueBytes || m.newestOnly ||
+		kind != iterator.Set && (kind != iterator.Tombstone || len(value) > 0) {
+		invariant.Check(false, "memtable: Add(lsn %d, %d key bytes, kind %d, %d value bytes) after lsn %d, merged %v",
+			lsn, len(key), kind, len(value), m.last, m.newestOnly)
 	}
 }
 

@@ -237,6 +237,7 @@ func (s *Store) tendMemory() error {
 	s.tidied("reclaiming space", errors.Join(s.afterSwap(), s.trim(), s.rewriteManifest()))
 	s.back.announce() // to those who wait for the log to be trimmed
 	s.makeSieves()
+	s.makeWeaves()
 	return errors.Join(err, flushErr)
 }
 

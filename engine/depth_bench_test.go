@@ -81,6 +81,7 @@ func benchDeep(b *testing.B, i int) *Fork {
 		w := s.viewOfFlatLocked(fl)
 		s.mu.Unlock()
 		require.NoError(b, s.makeSieve(w))
+		require.NoError(b, s.makeWeave(w))
 		w.release()
 	}
 	b.Logf("%s: %d layers, %d bytes of sieves", benchDepths[i].name, len(v.layers()), s.mu.sieveBytes)

@@ -28,7 +28,8 @@
 //
 // The life of one read: the fork's cached view, memtable first, then the layers of
 // its own nodes, then the flats it shares with other forks, from newest to oldest;
-// the first occurrence of the key decides (view.go, flat.go, sieve.go, read.go, iter.go).
+// the first occurrence of the key decides (view.go, flat.go, sieve.go, read.go, iter.go);
+// an iterator merges them, or walks the order that a weave has of them (weave.go, woven.go).
 //
 // Lock order: Store.backups, Store.jobs, Store.reserveMu, Store.mu, then viewer.mu; background.mu,
 // and the locks inside log, manifest, caches and memtables, are leaves. Nothing
@@ -37,7 +38,7 @@
 //
 // Read the files in this order: store.go, batch.go, fork.go, active.go, named.go,
 // forkmany.go, dropmany.go, snapshot.go, view.go, flat.go, idleviews.go, read.go,
-// iter.go, stack.go, bare.go, publish.go, owed.go, flush.go, deleterange.go,
+// iter.go, stack.go, weave.go, woven.go, weaveask.go, bare.go, publish.go, owed.go, flush.go, deleterange.go,
 // resolve.go, dead.go, deadtables.go, compact.go, fair.go, merge.go, tidy.go, relocate.go,
 // background.go, pace.go, logbound.go, throttle.go, settle.go, open.go,
 // recover.go, lost.go, orphan.go, close.go, broken.go, dirsync.go, blame.go,

@@ -31,6 +31,10 @@ type flat struct {
 
 	sieve atomic.Pointer[sieve] // nil until enough lookups have come by
 	asked atomic.Int64          // about how many that is
+
+	weave  atomic.Pointer[weave] // nil until iterators have cost enough
+	steps  atomic.Int64          // about how much that is, in steps
+	enough atomic.Int64          // how much it must be; 0: nobody has looked yet
 }
 
 // layer is one node of a path: a frozen memtable or a run.
@@ -157,6 +161,7 @@ func (s *Store) releaseFlatLocked(f *flat) {
 		}
 		s.unpinLayersLocked(f.layers)
 		s.dropSieveLocked(f)
+		s.dropWeaveLocked(f)
 		if s.mu.flats[f.node] == f {
 			delete(s.mu.flats, f.node)
 		}

@@ -22,6 +22,7 @@ type Iterator struct {
 	done  bool
 
 	sought []byte // the key of the last seek
+	steps  int    // what it has cost, see view.noteSteps
 }
 
 // NewIter opens an iterator over a range. It is not positioned.
@@ -61,6 +62,12 @@ func (it *Iterator) moved(ok bool) bool {
 	return ok
 }
 
+// placed counts a seek.
+func (it *Iterator) placed(ok bool) bool {
+	it.steps += seekWorth
+	return ok
+}
+
 func (it *Iterator) fail(err error) {
 	if err != nil && it.err == nil {
 		it.err = fmt.Errorf("iterate: %w", it.s.readError(it.s.blame(err)))
@@ -68,21 +75,21 @@ func (it *Iterator) fail(err error) {
 }
 
 // First moves to the first row of the range.
-func (it *Iterator) First() bool { return it.usable() && it.moved(it.rows.First()) }
+func (it *Iterator) First() bool { return it.usable() && it.moved(it.placed(it.rows.First())) }
 
 // Last moves to the last row of the range.
-func (it *Iterator) Last() bool { return it.usable() && it.moved(it.rows.Last()) }
+func (it *Iterator) Last() bool { return it.usable() && it.moved(it.placed(it.rows.Last())) }
 
 // SeekGE moves to the first row whose key is at or after key, which may be what
 // Key returned.
 func (it *Iterator) SeekGE(key []byte) bool {
-	return it.usable() && it.moved(it.rows.SeekGE(it.own(key)))
+	return it.usable() && it.moved(it.placed(it.rows.SeekGE(it.own(key))))
 }
 
 // SeekLT moves to the last row whose key is before key, which may be what Key
 // returned.
 func (it *Iterator) SeekLT(key []byte) bool {
-	return it.usable() && it.moved(it.rows.SeekLT(it.own(key)))
+	return it.usable() && it.moved(it.placed(it.rows.SeekLT(it.own(key))))
 }
 
 // own copies a key, because the iterators below move while they look at it.
@@ -93,10 +100,16 @@ func (it *Iterator) own(key []byte) []byte {
 
 // Next moves to the next row. On an iterator that is not on a row it does
 // nothing.
-func (it *Iterator) Next() bool { return it.usable() && it.moved(it.rows.Next()) }
+func (it *Iterator) Next() bool {
+	it.steps++
+	return it.usable() && it.moved(it.rows.Next())
+}
 
 // Prev moves to the row before.
-func (it *Iterator) Prev() bool { return it.usable() && it.moved(it.rows.Prev()) }
+func (it *Iterator) Prev() bool {
+	it.steps++
+	return it.usable() && it.moved(it.rows.Prev())
+}
 
 // Valid tells whether the iterator is on a row.
 func (it *Iterator) Valid() bool { return it.err == nil && !it.done && it.rows.Valid() }
@@ -122,6 +135,7 @@ func (it *Iterator) Close() error {
 	it.stack, it.rows, it.row = nil, nil, iterator.Row{}
 	it.s.counter.iterators.Add(-1)
 	it.s.opts.Schedule.Reach(schedule.IteratorClosing)
+	it.v.noteSteps(it.steps)
 	it.v.release()
 	return it.err
 }

@@ -28,7 +28,8 @@ type Options struct {
 	// TableCacheBytes is the memory for the indexes and filters of tables, about
 	// 1.5 bytes a row, shared by all forks. A table that falls out of it is opened
 	// again when it is read, so it should hold those in use. Filters that stand for
-	// several small runs may take an eighth of it beside. Default 128 MiB.
+	// several small runs may take an eighth of it beside, and what is written down of
+	// the order of rows in several runs a quarter. Default 128 MiB.
 	TableCacheBytes int64
 	// MaxOpenFiles bounds the table files held open. Default 256, or half of the
 	// descriptors that the process may have if that is less.

@@ -21,18 +21,22 @@ type stack struct {
 	inputs  []iterator.Iterator // newest first
 	mems    []*memtable.Iter    // the first usedMems are in use
 	runs    []*runRows          // the first usedRuns are in use
+	wovens  []*woven            // the first usedWovens are in use
 	merge   iterator.Merge
 	bounded iterator.Bounded
 	top     iterator.Live
 	skip    skipper
 	nobody  iterator.Row // where rows are left while the stack is not in use: there are none
 
-	usedMems, usedRuns int
+	usedMems, usedRuns, usedWovens int
 }
 
 // maxKeptPieces bounds the iterators of layers that a stack keeps when it is not in
 // use: paths are longer for moments only.
 const maxKeptPieces = 16
+
+// maxKeptWovens is the like for walks through weaves, of which a path has one as a rule.
+const maxKeptWovens = 2
 
 // stacks are those that nobody uses, of all stores: an empty one remembers none. A pool
 // that is a part of something keeps all of that alive until two collections after its
@@ -60,11 +64,17 @@ func (st *stack) empty() {
 	for _, r := range st.runs[:st.usedRuns] {
 		*r = runRows{}
 	}
+	for _, x := range st.wovens[:st.usedWovens] {
+		x.forget()
+	}
+	clear(st.wovens[min(maxKeptWovens, len(st.wovens)):])
+	st.wovens = st.wovens[:min(maxKeptWovens, len(st.wovens))]
 	clear(st.mems[min(maxKeptPieces, len(st.mems)):])
 	clear(st.runs[min(maxKeptPieces, len(st.runs)):])
 	st.mems = st.mems[:min(maxKeptPieces, len(st.mems))]
 	st.runs = st.runs[:min(maxKeptPieces, len(st.runs))]
 	st.inputs, st.usedMems, st.usedRuns = st.inputs[:0], 0, 0
+	st.usedWovens = 0
 	st.skip = skipper{}
 }
 
@@ -118,6 +128,14 @@ func (st *stack) open(v *view, at ids.LSN) {
 		if below == nil {
 			return
 		}
+		if w := below.weave.Load(); w != nil && v.fits(w) {
+			st.add(st.wovenIter(v, w), hidden)
+			if w.next == nil {
+				return
+			}
+			layers, below = w.next.layers[w.at:], w.next.below
+			continue
+		}
 		layers, below = below.layers, below.below
 	}
 }
@@ -149,6 +167,17 @@ func (st *stack) runIter(v *view, run *forktree.Run) iterator.Iterator {
 	r.v, r.tables = v, v.dead.aliveIn(run)
 	r.rows.Reset(r)
 	return &r.rows
+}
+
+// wovenIter walks the rows of all runs that a weave stands for.
+func (st *stack) wovenIter(v *view, w *weave) iterator.Iterator {
+	if st.usedWovens == len(st.wovens) {
+		st.wovens = append(st.wovens, &woven{})
+	}
+	x := st.wovens[st.usedWovens]
+	st.usedWovens++
+	x.reset(w, v)
+	return x
 }
 
 // runRows are the rows of one layer's run. It is its own list of tables.

@@ -14,7 +14,7 @@ type counters struct {
 	filesRemoved, discarded, stalls                             atomic.Uint64
 	tablesRelocated, bytesRelocated                             atomic.Uint64
 	installs                                                    atomic.Uint64 // of any kind, and files removed
-	flats, sieves                                               atomic.Uint64 // built
+	flats, sieves, weaves                                       atomic.Uint64 // built
 	memoryFlushed                                               atomic.Uint64 // bytes of memory, not of tables
 	pathsSeen                                                   atomic.Uint64 // by passes of background work
 	iterators                                                   atomic.Int64

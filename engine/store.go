@@ -54,6 +54,8 @@ type Store struct {
 		flats       map[*forktree.Node]*flat // the latest of each node, while in use
 		sievesAsked []*flat                  // that are to get a sieve
 		sieveBytes  int64                    // that all sieves take
+		weavesAsked []*flat                  // that are to get a weave
+		weaveBytes  int64                    // that all weaves take
 		claims      map[*forktree.Claim]struct{}
 		letBe       map[ids.NodeID]error          // nodes that jobs keep away from, see shielded
 		unclaimed   *sync.Cond                    // on mu; broadcast when claims are given back

@@ -59,7 +59,7 @@ func (s *Store) verifyViewsLocked() (pins map[*forktree.Run]int, err error) {
 			pin(f.layers)
 		}
 	}
-	var sieveBytes int64
+	var sieveBytes, weaveBytes int64
 	for f, n := range refs {
 		if f.refs != n {
 			return nil, fmt.Errorf("the flat at node %d counts %d references, there are %d", f.node.ID, f.refs, n)
@@ -67,9 +67,15 @@ func (s *Store) verifyViewsLocked() (pins map[*forktree.Run]int, err error) {
 		if sv := f.sieve.Load(); sv != nil {
 			sieveBytes += sv.keys.Bytes()
 		}
+		if w := f.weave.Load(); w != nil {
+			weaveBytes += w.bytes()
+		}
 	}
 	if sieveBytes != s.mu.sieveBytes {
 		return nil, fmt.Errorf("sieves count %d bytes, they take %d", s.mu.sieveBytes, sieveBytes)
+	}
+	if weaveBytes != s.mu.weaveBytes {
+		return nil, fmt.Errorf("weaves count %d bytes, they take %d", s.mu.weaveBytes, weaveBytes)
 	}
 	for n, f := range s.mu.flats {
 		if refs[f] == 0 || f.node != n {

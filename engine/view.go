@@ -29,6 +29,8 @@ type view struct {
 	flat  *flat              // what lies below them; nil if nothing does
 	dead  *deadTables        // what is dead in the tables of all layers
 	swaps uint64             // the tree's count of swaps when it was last found to be as the tree is
+
+	woven atomic.Pointer[wovenFit] // what was last found out about a weave
 }
 
 // viewLocked builds a view with one reference. O(private nodes of the path and what

@@ -89,7 +89,9 @@ func walkLive(t *testing.T, rng *rand.Rand, r *Reader, dead *Dead, rows []iterat
 		case n == 2:
 			ordinal := rng.IntN(len(rows) + 1)
 			at, _ = slices.BinarySearch(ordinals, uint64(ordinal))
-			ok = it.SeekOrdinal(uint64(ordinal))
+			if ok = it.SeekOrdinal(uint64(ordinal)); rng.IntN(2) == 0 {
+				ok = it.StandAt(uint64(ordinal))
+			}
 		case n < 5:
 			at, _ = search(live, key)
 			ok = it.SeekGE(key)

@@ -92,9 +92,12 @@ func requireSeeks(t *testing.T, rng *rand.Rand, r *Reader, rows []iterator.Row, 
 			ok, at = it.First(), 0
 		case n == 1:
 			ok, at = it.Last(), len(rows)-1
-		case n == 2:
+		case n == 2 || n == 9:
 			at = rng.IntN(len(rows) + 1)
-			ok = it.SeekOrdinal(uint64(at))
+			if ok = it.SeekOrdinal(uint64(at)); n%2 == 0 {
+				at = max(min(at+rng.IntN(9)-4, len(rows)), 0) // most often in the same block
+				ok = it.StandAt(uint64(at))
+			}
 		case n < 5:
 			key := makeKey(rng)
 			at, _ = search(rows, key)

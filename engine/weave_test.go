@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/internal/ids"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/internal/iterator/itertest"
+)
+
+// weaveAll makes the weaves of all flats that are in use, from the oldest on or in any
+// order, and gives how many there are.
+func (m *marking) weaveAll(rng *rand.Rand) (made int) {
+	var all []*flat
+	for f := range m.flats() {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b *flat) int { return cmp.Compare(a.node.ID, b.node.ID) })
+	if rng != nil {
+		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	}
+	for _, f := range all {
+		if m.weaveAt(f) {
+			made++
+		}
+	}
+	return made
+}
+
+// weaveAt makes the weave of a flat, if it is worth one.
+func (m *marking) weaveAt(f *flat) bool {
+	m.s.mu.Lock()
+	v := m.s.viewOfFlatLocked(f)
+	m.s.mu.Unlock()
+	require.NoError(m, m.s.makeWeave(v))
+	require.NoError(m, m.s.Verify(), "while a weave is made")
+	v.release()
+	return f.weave.Load() != nil
+}
+
+// walkAt moves an iterator at random and finds what should be there; it gives how many
+// weaves it walks through.
+func (m *marking) walkAt(name string, want map[string]string, rng *rand.Rand) int {
+	var keys []string
+	for k := range want {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	it, err := m.fork(name).NewIter(Range{})
+	require.NoError(m, err)
+	defer it.Close()
+	at := -1
+	for range 400 {
+		key := fmt.Sprintf("k%03d", rng.IntN(310))
+		if rng.IntN(4) == 0 {
+			key += "x"
+		}
+		ok := false
+		switch n := rng.IntN(20); {
+		case n == 0:
+			ok, at = it.First(), 0
+		case n == 1:
+			ok, at = it.Last(), len(keys)-1
+		case n == 2:
+			ok, at = it.SeekGE([]byte(key)), sort.SearchStrings(keys, key)
+		case n == 3:
+			ok, at = it.SeekLT([]byte(key)), sort.SearchStrings(keys, key)-1
+		case at < 0 || at >= len(keys):
+			require.False(m, it.Next() || it.Prev())
+			continue
+		case n < 12:
+			ok, at = it.Next(), at+1
+		default:
+			ok, at = it.Prev(), at-1
+		}
+		require.NoError(m, it.Error())
+		require.Equal(m, at >= 0 && at < len(keys), ok, "%s: row %d of %d", name, at, len(keys))
+		if ok {
+			require.Equal(m, keys[at], string(it.Key()), name)
+			require.Equal(m, want[keys[at]], string(it.Value()), "%s of %s", keys[at], name)
+		}
+	}
+	return it.stack.usedWovens
+}
+
+// Forks of one another, with deletes and range deletes, flushes and merges, are walked
+// through with every weave that there can be.
+func TestWalksThroughWeavesFindWhatIsThere(t *testing.T) {
+	made, walked, onwards := 0, 0, 0
+	for seed := range uint64(8) {
+		rng := rand.New(rand.NewPCG(seed, 6))
+		m := newMarking(t, 512)
+		want := map[string]map[string]string{MainFork: {}}
+		for k := 0; k < 300; k += 2 {
+			key, value := fmt.Sprintf("k%03d", k), fmt.Sprintf("%0200d", k)
+			require.NoError(t, m.fork(MainFork).Set([]byte(key), []byte(value), NoSync))
+			want[MainFork][key] = value
+		}
+		m.flush()
+		names := []string{MainFork}
+		for step := range 60 {
+			name := names[len(names)-1-rng.IntN(min(3, len(names)))]
+			f, rows := m.fork(name), want[name]
+			for range 1 + rng.IntN(8) {
+				k := fmt.Sprintf("k%03d", rng.IntN(300))
+				switch n := rng.IntN(16); {
+				case n == 0:
+					require.NoError(t, f.DeleteRange([]byte(k), []byte(k+"x")))
+					delete(rows, k)
+				case n < 4:
+					require.NoError(t, f.Delete([]byte(k)))
+					delete(rows, k)
+				default:
+					v := fmt.Sprint("v", step)
+					require.NoError(t, f.Set([]byte(k), []byte(v)))
+					rows[k] = v
+				}
+			}
+			if len(names) < 30 {
+				child := fmt.Sprint("f", len(names))
+				m.makeFork(name, child)
+				names, want[child] = append(names, child), map[string]string{}
+				for k, v := range rows {
+					want[child][k] = v
+				}
+			}
+			switch {
+			case rng.IntN(4) == 0:
+				m.flush()
+			case rng.IntN(30) == 0:
+				require.NoError(t, m.s.Compact())
+			}
+			if step%20 == 19 {
+				m.requireAll(want) // makes the views
+				room := m.s.opts.TableCacheBytes
+				if rng.IntN(2) == 0 {
+					m.s.opts.TableCacheBytes = weaveShare * weaveBytesARow * 149 // not for the base
+				}
+				made += m.weaveAll(rng)
+				m.s.opts.TableCacheBytes = room
+				for f := range m.flats() {
+					if w := f.weave.Load(); w != nil && w.next != nil {
+						onwards++
+					}
+				}
+				for name, rows := range want {
+					walked += m.walkAt(name, rows, rng)
+				}
+			}
+		}
+	}
+	require.Greater(t, made, 50)
+	require.Greater(t, walked, 100)
+	require.Greater(t, onwards, 10, "with something below")
+}
+
+func TestWovenConforms(t *testing.T) {
+	for _, n := range []int{3, 64, 65, 300} {
+		t.Run(fmt.Sprintf("%d rows", n), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(uint64(n), 7))
+			m := newMarking(t, 1<<10)
+			rows := map[string]iterator.Row{}
+			key := func() string { // many alike in more than a head, and some short
+				k := fmt.Sprintf("k%03d/all/of/this/is/shared/%03d", rng.IntN(2), rng.IntN(2*n))
+				return k[:len(k)-rng.IntN(2)]
+			}
+			for run := range 5 {
+				m.makeFork(MainFork, fmt.Sprint("f", run))
+				for range n/(run+1) + 1 {
+					k := key()
+					v := fmt.Sprint(k, " in run ", run)
+					require.NoError(t, m.fork(MainFork).Set([]byte(k), []byte(v), NoSync))
+					rows[k] = iterator.Row{Key: []byte(k), Kind: iterator.Set, Value: []byte(v)}
+				}
+				m.flush()
+			}
+			m.makeFork(MainFork, "top")
+			v := m.view("top")
+			require.True(t, m.weaveAt(v.flat))
+			var want []iterator.Row
+			for _, r := range rows {
+				want = append(want, r)
+			}
+			slices.SortFunc(want, func(a, b iterator.Row) int { return cmp.Compare(string(a.Key), string(b.Key)) })
+			itertest.Run(t, want, func() iterator.Iterator {
+				x := &woven{}
+				x.reset(v.flat.weave.Load(), v)
+				return x
+			})
+		})
+	}
+}
+
+// manyRuns makes a fork, top, over some runs of which each has every so manyth row.
+func (m *marking) manyRuns(runs, rows int) {
+	for run := range runs {
+		b := m.s.NewBatch()
+		for i := run; i < rows; i += 1 + run {
+			b.Set(m.fork(MainFork), fmt.Appendf(nil, "k%06d", i), fmt.Append(nil, "run ", run))
+		}
+		require.NoError(m, b.Commit(NoSync))
+		m.makeFork(MainFork, fmt.Sprint("f", run))
+		m.flush()
+	}
+	m.makeFork(MainFork, "top")
+	m.view("top")
+}
+
+func TestAWeaveTakesThePlaceOfTheRuns(t *testing.T) {
+	m := newMarking(t, 2<<10)
+	m.manyRuns(6, 500)
+	v := m.view("top")
+	require.True(t, m.weaveAt(v.flat))
+	require.Len(t, v.layers(), 6)
+	st := takeStack()
+	rows := st.live(nil, v, ids.LSN(m.s.visible.Load()), Range{})
+	require.Len(t, st.inputs, 1)
+	n := 0
+	for ok := rows.First(); ok; ok = rows.Next() {
+		newest := 0
+		for run := range 6 {
+			if n >= run && (n-run)%(1+run) == 0 {
+				newest = run
+			}
+		}
+		require.Equal(t, fmt.Sprint("run ", newest), string(rows.Value()), "%s", rows.Key())
+		n++
+	}
+	require.Equal(t, 500, n)
+	require.NoError(t, rows.Close())
+	giveStack(st)
+}
+
+func TestAWalkIsNotLedThroughManyDeadRows(t *testing.T) {
+	m := newMarking(t, 64<<10)
+	m.manyRuns(3, 3*maxWovenDead)
+	require.True(t, m.weaveAt(m.view("f2").flat)) // which keeps it
+	has := func(name string) (inputs, rows int) {
+		it, err := m.fork(name).NewIter(Range{})
+		require.NoError(t, err)
+		defer it.Close()
+		for ok := it.First(); ok; ok = it.Next() {
+			rows++
+		}
+		return it.stack.usedWovens, rows
+	}
+	wovens, rows := has("top")
+	require.Equal(t, 1, wovens)
+	require.Equal(t, 3*maxWovenDead, rows)
+	deleteRows := func(lo, hi int) {
+		b := m.s.NewBatch()
+		for i := lo; i < hi; i++ {
+			b.Delete(m.fork("top"), fmt.Appendf(nil, "k%06d", i))
+		}
+		require.NoError(t, b.Commit(NoSync))
+		m.makeFork("top", fmt.Sprint("top", lo))
+		m.flush()
+	}
+	deleteRows(0, 100)
+	wovens, rows = has("top")
+	require.Equal(t, 1, wovens, "each of them is looked at")
+	require.Equal(t, 3*maxWovenDead-100, rows)
+	deleteRows(100, 2*maxWovenDead)
+	require.True(t, m.weaveAt(m.view("f2").flat))
+	wovens, rows = has("top")
+	there := false
+	for f := range m.view("top").flat.under() {
+		there = there || f.weave.Load() != nil
+	}
+	require.True(t, there)
+	require.Zero(t, wovens, "the tables' own iterators leap over them")
+	require.Equal(t, maxWovenDead, rows)
+}
+
+func TestWeavesGoWithTheirFlatsAndStayWithinTheirRoom(t *testing.T) {
+	m := newMarking(t, 2<<10)
+	m.manyRuns(6, 500)
+	room := m.s.opts.TableCacheBytes
+	m.s.opts.TableCacheBytes = 8
+	require.Zero(t, m.weaveAll(nil), "there is no room")
+	m.s.opts.TableCacheBytes = room
+	require.Positive(t, m.weaveAll(nil))
+	require.Positive(t, m.s.mu.weaveBytes)
+	require.NoError(t, m.s.Verify())
+	for _, name := range []string{MainFork, "top", "f0", "f1", "f2", "f3", "f4", "f5"} {
+		f := m.fork(name).inTree()
+		m.s.mu.Lock()
+		m.s.forgetForkViewLocked(f)
+		m.s.mu.Unlock()
+	}
+	require.Empty(t, m.flats())
+	require.Zero(t, m.s.mu.weaveBytes)
+}
+
+func TestManyWalksMakeAWeaveInTheBackground(t *testing.T) {
+	s, err := Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	defer s.Close()
+	f, err := s.Fork(MainFork)
+	require.NoError(t, err)
+	for i := range 6 {
+		require.NoError(t, f.Set(fmt.Appendf(nil, "k%d", i), fmt.Append(nil, i)))
+		_, err := f.Fork(fmt.Sprint("f", i))
+		require.NoError(t, err)
+		require.NoError(t, s.Flush())
+	}
+	all := func() (rows string) {
+		it, err := f.NewIter(Range{})
+		require.NoError(t, err)
+		for ok := it.First(); ok; ok = it.Next() {
+			rows += fmt.Sprintf("%s=%s ", it.Key(), it.Value())
+		}
+		require.NoError(t, it.Close())
+		return rows
+	}
+	for deadline := time.Now().Add(time.Minute); s.counter.weaves.Load() == 0; {
+		require.True(t, time.Now().Before(deadline), "no weave is made")
+		require.Equal(t, "k0=0 k1=1 k2=2 k3=3 k4=4 k5=5 ", all())
+	}
+	require.Equal(t, "k0=0 k1=1 k2=2 k3=3 k4=4 k5=5 ", all())
+	require.NoError(t, s.Settle())
+	require.NoError(t, s.Verify())
+}

@@ -9,6 +9,10 @@ import (
 // one, the advice covers other ranges and is as good.
 const pageBytes = 2 << 20
 
+// maxTold bounds how many pages the system is told of: 32 GiB of them. Each may split what the
+// system knows as one mapping into three, and Linux grants a process 65,530.
+const maxTold = 16 << 10
+
 // pages are those of the process that the system has been told of: what an address means
 // is the process's, so there is one list of them.
 var pages = list{advise: advise}
@@ -21,7 +25,7 @@ type list struct {
 
 	mu    sync.Mutex
 	told  map[uintptr]struct{} // by number
-	never bool                 // the system has no large pages
+	never bool                 // the system has no large pages, or was asked for enough
 }
 
 // Prefer asks for large pages where b lies. It does most when b has not been written to
@@ -45,6 +49,6 @@ func (l *list) tell(at, bytes uintptr) {
 			l.told = map[uintptr]struct{}{}
 		}
 		l.told[n] = struct{}{}
-		l.never = !l.advise(n*pageBytes, pageBytes)
+		l.never = !l.advise(n*pageBytes, pageBytes) || len(l.told) == maxTold
 	}
 }

@@ -36,3 +36,12 @@ func TestNoBytesLieNowhere(t *testing.T) {
 	Prefer(nil)
 	Prefer([]byte{})
 }
+
+func TestAProcessIsNotCutIntoMoreMappingsThanItMayHave(t *testing.T) {
+	asked := 0
+	l := list{advise: func(uintptr, uintptr) bool { asked++; return true }}
+	for n := range uintptr(2 * maxTold) {
+		l.tell(2*n*pageBytes, 1)
+	}
+	require.Equal(t, maxTold, asked)
+}

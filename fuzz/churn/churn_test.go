@@ -33,3 +33,5 @@ func repeat(t *testing.T, trial fuzz.Trial, runs int) {
 func TestForksComeAndGoAndLeaveNothing(t *testing.T) { repeat(t, Memory(), 36) }
 
 func TestForksComeAndGoAndLeaveNothingOnDisk(t *testing.T) { repeat(t, Disk(), 4) }
+
+func TestForksOfManyHandsComeAndGo(t *testing.T) { repeat(t, Hands(), 6) }

@@ -26,5 +26,6 @@
 // than a new store would take for that fork's rows (space.go).
 //
 // Files in reading order: trial.go, shape.go, run.go, write.go, held.go, drop.go,
-// many.go, unlink.go, reopen.go, crash.go, exact.go, records.go, space.go.
+// many.go, unlink.go, reopen.go, crash.go, exact.go, records.go, space.go,
+// hands.go (several goroutines at a time).
 package churn

@@ -13,7 +13,7 @@ import (
 // be dropped at once, too.
 func (r *run) forkMany(parent *fork) error {
 	r.made++
-	prefix := fmt.Sprintf("m%d-", r.made)
+	prefix := fmt.Sprintf("%sm%d-", r.hand, r.made)
 	names := make([]string, 2+r.rng.IntN(6))
 	for i := range names {
 		names[i] = fmt.Sprintf("%s%d", prefix, i)
@@ -114,12 +114,12 @@ func (r *run) rename() error {
 	r.made++
 	if len(r.snapshots) > 0 && r.rng.IntN(3) == 0 {
 		s := r.snapshots[r.rng.IntN(len(r.snapshots))]
-		s.name = fmt.Sprintf("s%d", r.made)
+		s.name = fmt.Sprintf("%ss%d", r.hand, r.made)
 		r.counts.Add("snapshots renamed", 1)
 		return s.handle.Rename(s.name, r.sync()...)
 	}
 	f := r.live[r.rng.IntN(len(r.live))]
-	f.name = fmt.Sprintf("f%d", r.made)
+	f.name = fmt.Sprintf("%sf%d", r.hand, r.made)
 	r.counts.Add("forks renamed", 1)
 	return f.handle.Rename(f.name, r.sync()...)
 }

@@ -32,6 +32,7 @@ type run struct {
 	options engine.Options
 	store   *engine.Store
 
+	hand      string    // what the names of its forks and snapshots begin with, if there are several
 	n         int       // operations so far: names and values are made of it
 	made      int       // forks and snapshots so far
 	live      []*fork   // by age
@@ -172,7 +173,7 @@ func (r *run) cycle() error {
 // fork makes a fork of a live fork, or of a snapshot.
 func (r *run) fork() (*fork, error) {
 	r.made++
-	child := &fork{name: fmt.Sprintf("f%d", r.made)}
+	child := &fork{name: fmt.Sprintf("%sf%d", r.hand, r.made)}
 	var err error
 	if len(r.snapshots) > 0 && r.rng.IntN(r.shape.again) == 0 {
 		s := r.snapshots[r.rng.IntN(len(r.snapshots))]

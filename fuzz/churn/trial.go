@@ -14,8 +14,9 @@ const (
 )
 
 // Trials are the ways to churn: on a file system in memory, where unlinks fail
-// and the disk is examined while the store is open, and on the operating system's.
-func Trials() []fuzz.Trial { return []fuzz.Trial{Memory(), Disk()} }
+// and the disk is examined while the store is open, on the operating system's, and by
+// several goroutines at a time.
+func Trials() []fuzz.Trial { return []fuzz.Trial{Memory(), Disk(), Hands()} }
 
 // Memory churns on a file system in memory. Shape and configuration follow from
 // the seed: eighteen seeds in a row have every pair of them.

@@ -117,7 +117,7 @@ func (r *run) keep() error {
 	switch r.rng.IntN(40) {
 	case 0:
 		r.made++
-		s := &frozen{name: fmt.Sprintf("s%d", r.made), contents: f.contents, of: f}
+		s := &frozen{name: fmt.Sprintf("%ss%d", r.hand, r.made), contents: f.contents, of: f}
 		var err error
 		if s.handle, err = f.handle.Snapshot(s.name, r.sync()...); err != nil {
 			return fmt.Errorf("snapshot of %s: %w", f.name, err)

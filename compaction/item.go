@@ -20,6 +20,10 @@ type Item struct {
 	Claimed     bool // a job will swap it
 	ClaimedRead bool // jobs read it for the swap of a newer node
 
+	// Young: the fork that wrote it was made not long ago, and may well be dropped
+	// before what is merged for it has paid. See picker.tier.
+	Young bool
+
 	// Rotten: of some table of its run, at least Policy.MaxDeadRatio is dead by
 	// marks of nodes through which every path to the table goes, so that nobody
 	// needs those rows.

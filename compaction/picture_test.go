@@ -17,6 +17,7 @@ import (
 //	!         claimed for writing
 //	?         claimed for reading
 //	%         rotten
+//	~         young
 
 func parsePath(picture string) ([]Item, error) {
 	var path []Item
@@ -24,7 +25,7 @@ func parsePath(picture string) ([]Item, error) {
 		var it Item
 		rest, memory := strings.CutPrefix(word, "m")
 		it.Memory = memory
-		for flag, set := range map[string]*bool{"*": &it.Entered, "!": &it.Claimed, "?": &it.ClaimedRead, "%": &it.Rotten} {
+		for flag, set := range map[string]*bool{"*": &it.Entered, "!": &it.Claimed, "?": &it.ClaimedRead, "%": &it.Rotten, "~": &it.Young} {
 			if before, after, ok := strings.Cut(rest, flag); ok {
 				rest, *set = before+after, true
 			}
@@ -71,7 +72,7 @@ func drawPath(path []Item) string {
 		for _, flag := range []struct {
 			set  bool
 			mark string
-		}{{it.Entered && i > 0, "*"}, {it.Claimed, "!"}, {it.ClaimedRead, "?"}, {it.Rotten, "%"}} {
+		}{{it.Entered && i > 0, "*"}, {it.Claimed, "!"}, {it.ClaimedRead, "?"}, {it.Rotten, "%"}, {it.Young, "~"}} {
 			if flag.set {
 				word += flag.mark
 			}

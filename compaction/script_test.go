@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "write the scripts' outputs anew")
 //	write FORK ITEM      put a node on top of a fork, which need not exist yet
 //	fork NEW OLD         give a fork (or snapshot) another name
 //	mark FORK N=ROWS …   the top node of the fork marks rows of item N of its path
+//	age                  what was written until now is young no more
 //	drop FORK
 //	flush FORK           the memory nodes of its path become tables
 //	unclaim              all jobs end
@@ -98,6 +99,10 @@ func runBlock(t *testing.T, lines []string) string {
 				_, err := fmt.Sscanf(arg, "%d=%d", &item, &rows)
 				require.NoError(t, err)
 				s.mark(s.names[args[0]], item, rows)
+			}
+		case "age":
+			for n := range s.nodes {
+				n.item.Young = false
 			}
 		case "drop":
 			s.drop(args[0])

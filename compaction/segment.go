@@ -75,8 +75,14 @@ func (k *picker) tombstones() (Plan, bool) {
 
 // tier merges neighbouring runs of similar size. Each merge multiplies the size
 // by at least MinMerge/MaxSizeRatio or so, which makes rewrites logarithmic.
+//
+// What only young forks wrote, above a branch point, is left alone: most such forks
+// are dropped soon, and until then the read bound is enough. Grown says what was left.
 func (k *picker) tier() (Plan, bool) {
 	return k.segments(func(first, last int) (Plan, bool) {
+		if last < len(k.path)-1 && k.young(first, last) {
+			return Plan{}, false
+		}
 		for ; first+k.policy.MinMerge-1 <= last; first++ {
 			largest := k.path[first].Bytes
 			end := first
@@ -93,4 +99,22 @@ func (k *picker) tier() (Plan, bool) {
 		}
 		return Plan{}, false
 	})
+}
+
+func (k *picker) young(first, last int) bool {
+	for _, it := range k.path[first : last+1] {
+		if !it.Young {
+			return false
+		}
+	}
+	return true
+}
+
+// Grown is Pick of a path on which nothing is young any more: if Pick has nothing to
+// say, it gives what was put off. It forgets what was young in path.
+func Grown(path []Item, p Policy) (Plan, bool) {
+	for i := range path {
+		path[i].Young = false
+	}
+	return Pick(path, p)
 }

@@ -160,6 +160,7 @@ func (s *Store) itemLocked(n *forktree.Node) compaction.Item {
 	it := compaction.Item{
 		Node: n.ID, Memory: n.Mem != nil, Entered: n.Holders() > 1,
 		Claimed: n.ClaimedForSwap() || s.mu.letBe[n.ID] != nil, ClaimedRead: n.ClaimedForReading(),
+		Young: s.mu.grace.holds(n.Fork),
 	}
 	if n.Mem != nil {
 		it.Bytes, it.Rows = uint64(n.Mem.Bytes()), uint64(n.Mem.Len())

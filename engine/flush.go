@@ -255,6 +255,7 @@ func (s *Store) installFlushed(claims []*forktree.Claim, results []flushed, out 
 			for i, c := range claims[first:last] {
 				s.installFlushedLocked(c, &results[first+i])
 			}
+			s.mu.grace.grow(s.counter.bytesFlushed.Load(), uint64(s.opts.MemtableBytes), ids.ForkID(s.nextID.Load()))
 			if last == len(claims) {
 				s.unpinOutputLocked(out)
 			}

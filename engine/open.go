@@ -229,6 +229,7 @@ func (s *Store) begin(tree *forktree.Tree, loaded *manifest.State, rec *wal.Reco
 	s.mu.tree = tree
 	s.nextID.Store(loaded.NextID)
 	s.idBound.Store(loaded.NextID + numberBlock)
+	s.mu.grace.begin(ids.ForkID(loaded.NextID), s.opts.Manual)
 	s.lsnBound.Store(uint64(loaded.NextLSN + numberBlock))
 	s.mu.lastLSN = loaded.NextLSN - 1
 	s.mu.trimmed = loaded.Trimmed

@@ -62,6 +62,7 @@ type Store struct {
 		pins        map[*backup]manifest.Position // files that later transactions drop stay, see backuppin.go
 		logPins     int                           // the log is not trimmed
 		untidy      map[ids.NodeID]struct{}       // entered nodes at which tidy may find something
+		grace       grace                         // which forks are young
 		untidyLive  int                           // how many were left when those that are gone were taken out
 	}
 	logPinned   atomic.Bool   // mu.logPins > 0, for those who hold background.mu

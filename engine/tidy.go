@@ -112,7 +112,10 @@ func (s *Store) tidyPath(entry ids.NodeID, stop func() error) (did bool, err err
 		}
 		passed[claim.Swap.ID] = true
 		first, last := claim.Range[0].ID, claim.Range[len(claim.Range)-1].ID
-		worth, err := s.worthMerging(claim, stop)
+		worth, err := plan.Reason != compaction.ReasonShadowed, error(nil)
+		if !worth {
+			worth, err = s.worthMerging(claim, stop)
+		}
 		if err == nil && worth {
 			err = s.execute(plan, claim, nil, stop)
 			did = did || err == nil
@@ -120,13 +123,13 @@ func (s *Store) tidyPath(entry ids.NodeID, stop func() error) (did bool, err err
 			s.unclaim(claim)
 		}
 		if err != nil {
-			return did, fmt.Errorf("%s of nodes %d to %d: %w", compaction.ReasonShadowed, first, last, err)
+			return did, fmt.Errorf("%s of nodes %d to %d: %w", plan.Reason, first, last, err)
 		}
 	}
 }
 
 // planShadowed asks the picker about the path from an entered node, and claims what it
-// chose. A path on which another rule has something to do, or another job is at work,
+// chose: what was put off as long as it was young, or what may be shadowed. A path on which another rule has something to do, or another job is at work,
 // is left to an ordinary pass, which notes it again.
 func (s *Store) planShadowed(entry ids.NodeID, passed map[ids.NodeID]bool) (compaction.Plan, *forktree.Claim) {
 	s.mu.Lock()
@@ -139,7 +142,10 @@ func (s *Store) planShadowed(entry ids.NodeID, passed map[ids.NodeID]bool) (comp
 	if _, more := compaction.Pick(p.items, compaction.DefaultPolicy()); more {
 		return compaction.Plan{}, nil
 	}
-	plan, ok := compaction.PickShadowed(p.items, compaction.DefaultPolicy(), func(newest compaction.Item) bool { return passed[newest.Node] })
+	plan, ok := compaction.Grown(p.items, compaction.DefaultPolicy())
+	if !ok {
+		plan, ok = compaction.PickShadowed(p.items, compaction.DefaultPolicy(), func(newest compaction.Item) bool { return passed[newest.Node] })
+	}
 	if !ok {
 		return compaction.Plan{}, nil
 	}

@@ -51,6 +51,9 @@ type Stats struct {
 	DeadRewrites           uint64 // merges because of dead rows
 	ShadowRewrites         uint64 // merges at rest because of rows that newer ones shadow
 	Sieves                 uint64 // filters that were made of several small runs
+	SieveBytes             int64  // memory of those in use
+	Weaves                 uint64 // orders of rows in several runs that were written down
+	WeaveBytes             int64  // memory of those in use
 	TablesRelocated        uint64 // tables copied as they are, to give back the space in their files
 	BytesRelocated         uint64
 	FilesRemoved           uint64
@@ -81,7 +84,8 @@ func (s *Store) Stats() Stats {
 		Joins: c.joins.Load(), Consolidations: c.consolidations.Load(), Discarded: c.discarded.Load(),
 		BytesFlushed: c.bytesFlushed.Load(), BytesMerged: c.bytesMerged.Load(), TombstonesDropped: c.tombstonesDropped.Load(),
 		TombstonesResolved: c.tombstonesResolved.Load(), RowsMarked: c.rowsMarked.Load(), DeadRewrites: c.deadRewrites.Load(),
-		ShadowRewrites: c.shadowRewrites.Load(), Sieves: c.sieves.Load(),
+		ShadowRewrites: c.shadowRewrites.Load(), Sieves: c.sieves.Load(), SieveBytes: s.mu.sieveBytes,
+		Weaves: c.weaves.Load(), WeaveBytes: s.mu.weaveBytes,
 		Vectors: t.MarkCount(), VectorBytes: t.MarkBytes(), VectorsTranslated: t.Translated(), VectorsStaged: c.vectorsStaged.Load(),
 		TablesRelocated: c.tablesRelocated.Load(), BytesRelocated: c.bytesRelocated.Load(),
 		FilesRemoved: c.filesRemoved.Load(), WriteStalls: c.stalls.Load(),

@@ -65,6 +65,8 @@ var figures = []figure{
 	gauge("tine_marked_rows", "Marks of dead rows, for each fork that marks them.", func(s *sample) float64 { return float64(s.stats.MarkedRows) }),
 	gauge("tine_block_cache_bytes", "Memory of cached table blocks.", func(s *sample) float64 { return float64(s.stats.CacheBytes) }),
 	gauge("tine_table_cache_bytes", "Memory of indexes and filters of open tables.", func(s *sample) float64 { return float64(s.stats.TableCacheBytes) }),
+	gauge("tine_sieve_bytes", "Memory of filters of several small runs.", func(s *sample) float64 { return float64(s.stats.SieveBytes) }),
+	gauge("tine_weave_bytes", "Memory of the written order of rows in several runs.", func(s *sample) float64 { return float64(s.stats.WeaveBytes) }),
 	gauge("tine_open_tables", "Tables whose index and filter are in memory.", func(s *sample) float64 { return float64(s.stats.OpenTables) }),
 	gauge("tine_merge_lag_seconds", "How long merges have not been at rest: grows while they cannot keep up.", func(s *sample) float64 { return s.timings.MergeLag.Seconds() }),
 

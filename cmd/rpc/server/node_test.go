@@ -66,10 +66,13 @@ func (n *node) dial(more ...grpc.DialOption) tinepb.TineClient {
 	return tinepb.NewTineClient(n.conn(more...))
 }
 
+// conn makes a connection on which a stream that nobody reads takes 64 KiB, and not
+// more from when on the library thinks that the line is fast.
 func (n *node) conn(more ...grpc.DialOption) *grpc.ClientConn {
 	n.t.Helper()
 	more = append([]grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStaticStreamWindowSize(64 << 10), grpc.WithStaticConnWindowSize(64 << 20),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
 	}, more...)
 	conn, err := grpc.NewClient(n.addr, more...)

@@ -18,6 +18,7 @@ func (s *Server) Stats(context.Context, *tinepb.StatsRequest) (*tinepb.StatsResp
 		TombstonesDropped: x.TombstonesDropped, TombstonesResolved: x.TombstonesResolved,
 		Vectors: int64(x.Vectors), VectorBytes: x.VectorBytes, VectorsTranslated: x.VectorsTranslated, VectorsStaged: x.VectorsStaged,
 		MarkedTables: int64(x.MarkedTables), MarkedRows: x.MarkedRows, RowsMarked: x.RowsMarked, DeadRewrites: x.DeadRewrites,
+		ShadowRewrites: x.ShadowRewrites, Sieves: x.Sieves, SieveBytes: x.SieveBytes, Weaves: x.Weaves, WeaveBytes: x.WeaveBytes,
 		TablesRelocated: x.TablesRelocated, BytesRelocated: x.BytesRelocated, FilesRemoved: x.FilesRemoved,
 		WriteStalls: x.WriteStalls, BackgroundFailures: x.BackgroundFailures,
 		CacheHits: x.CacheHits, CacheMisses: x.CacheMisses, CacheBytes: x.CacheBytes,

@@ -2983,6 +2983,11 @@ type StatsResponse struct {
 	TableCacheBytes    int64                  `protobuf:"varint,39,opt,name=table_cache_bytes,json=tableCacheBytes,proto3" json:"table_cache_bytes,omitempty"`
 	TablesEvicted      uint64                 `protobuf:"varint,40,opt,name=tables_evicted,json=tablesEvicted,proto3" json:"tables_evicted,omitempty"`
 	BackgroundFailures uint64                 `protobuf:"varint,41,opt,name=background_failures,json=backgroundFailures,proto3" json:"background_failures,omitempty"`
+	ShadowRewrites     uint64                 `protobuf:"varint,42,opt,name=shadow_rewrites,json=shadowRewrites,proto3" json:"shadow_rewrites,omitempty"`
+	Sieves             uint64                 `protobuf:"varint,43,opt,name=sieves,proto3" json:"sieves,omitempty"`
+	SieveBytes         int64                  `protobuf:"varint,44,opt,name=sieve_bytes,json=sieveBytes,proto3" json:"sieve_bytes,omitempty"`
+	Weaves             uint64                 `protobuf:"varint,45,opt,name=weaves,proto3" json:"weaves,omitempty"`
+	WeaveBytes         int64                  `protobuf:"varint,46,opt,name=weave_bytes,json=weaveBytes,proto3" json:"weave_bytes,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -3300,6 +3305,41 @@ func (x *StatsResponse) GetTablesEvicted() uint64 {
 func (x *StatsResponse) GetBackgroundFailures() uint64 {
 	if x != nil {
 		return x.BackgroundFailures
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetShadowRewrites() uint64 {
+	if x != nil {
+		return x.ShadowRewrites
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetSieves() uint64 {
+	if x != nil {
+		return x.Sieves
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetSieveBytes() int64 {
+	if x != nil {
+		return x.SieveBytes
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetWeaves() uint64 {
+	if x != nil {
+		return x.Weaves
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetWeaveBytes() int64 {
+	if x != nil {
+		return x.WeaveBytes
 	}
 	return 0
 }
@@ -4931,7 +4971,7 @@ const file_tine_proto_rawDesc = "" +
 	"\ano_sync\x18\x02 \x01(\bR\x06noSync\"&\n" +
 	"\x14DropSnapshotResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\x0e\n" +
-	"\fStatsRequest\"\x8e\v\n" +
+	"\fStatsRequest\"\xa9\f\n" +
 	"\rStatsResponse\x12\x14\n" +
 	"\x05forks\x18\x01 \x01(\x03R\x05forks\x12\x1c\n" +
 	"\tsnapshots\x18\x02 \x01(\x03R\tsnapshots\x12\x14\n" +
@@ -4981,7 +5021,14 @@ const file_tine_proto_rawDesc = "" +
 	"openTables\x12*\n" +
 	"\x11table_cache_bytes\x18' \x01(\x03R\x0ftableCacheBytes\x12%\n" +
 	"\x0etables_evicted\x18( \x01(\x04R\rtablesEvicted\x12/\n" +
-	"\x13background_failures\x18) \x01(\x04R\x12backgroundFailures\"i\n" +
+	"\x13background_failures\x18) \x01(\x04R\x12backgroundFailures\x12'\n" +
+	"\x0fshadow_rewrites\x18* \x01(\x04R\x0eshadowRewrites\x12\x16\n" +
+	"\x06sieves\x18+ \x01(\x04R\x06sieves\x12\x1f\n" +
+	"\vsieve_bytes\x18, \x01(\x03R\n" +
+	"sieveBytes\x12\x16\n" +
+	"\x06weaves\x18- \x01(\x04R\x06weaves\x12\x1f\n" +
+	"\vweave_bytes\x18. \x01(\x03R\n" +
+	"weaveBytes\"i\n" +
 	"\fCheckRequest\x121\n" +
 	"\x05level\x18\x01 \x01(\x0e2\x1b.tine.v1.CheckRequest.LevelR\x05level\"&\n" +
 	"\x05Level\x12\t\n" +

@@ -17,7 +17,7 @@ type account struct {
 	text     string  // the address
 
 	opened time.Time
-	known  atomic.Bool // a call came on it from somebody whom the node knows
+	known  atomic.Bool // a call came on it from somebody whom the node knows, and it is theirs
 
 	// receiving has room for a few calls whose message is not whole yet.
 	receiving chan struct{}
@@ -25,6 +25,7 @@ type account struct {
 	mu     sync.Mutex
 	unread int64 // of bytes, not given back yet
 	whose  map[*share]int64
+	owner  *share    // of the connection itself; nil for a stranger's, and once it is closed
 	moved  time.Time // when the last answer was taken, or the first came to wait
 	closed bool
 }
@@ -75,11 +76,36 @@ func (a *account) taken(who *share, n int64, now time.Time) {
 	}
 }
 
-// close gives back what the connection will never take.
+// belongs counts the connection as one of the caller's who is the first that the node
+// knows on it. It is false if they would have more than they leave for others: then it is
+// nobody's, and is closed like those of strangers. Whoever calls on it later takes
+// nothing by that: a connection that carries the calls of many is one all the same.
+func (a *account) belongs(who *share) bool {
+	if a.known.Load() {
+		return true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || a.owner != nil { // its calls are about to end, or another call was faster
+		return true
+	}
+	if !a.shares.take(who, someConnections, 1, 0) {
+		return false
+	}
+	a.owner = who
+	a.known.Store(true)
+	return true
+}
+
+// close gives back what the connection will never take, and the connection.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
+		if a.owner != nil {
+			a.shares.give(a.owner, someConnections, 1)
+			a.owner = nil
+		}
 		a.closed = true
 		for who, n := range a.whose {
 			a.shares.give(who, someBytes, n)

@@ -42,8 +42,11 @@ func (c *call) admit(method string) error {
 		return wire.ErrUnauthenticated
 	}
 	c.principal = who
-	if c.account != nil && !c.account.known.Load() {
-		c.account.known.Store(true)
+	if err := c.join(c.holder()); err != nil {
+		return err
+	}
+	if c.account != nil && !c.account.belongs(c.share) {
+		return c.full(overloadTime, someConnections)
 	}
 	if c.rule == nil {
 		return fmt.Errorf("%w: no such method", wire.ErrUnsupported)
@@ -53,9 +56,6 @@ func (c *call) admit(method string) error {
 	}
 	if c.rule.admin && !who.May(VerbAdmin, "") {
 		return fmt.Errorf("%w: %s may not %s the node", wire.ErrDenied, who.Name(), VerbAdmin)
-	}
-	if err := c.join(c.holder()); err != nil {
-		return err
 	}
 	return s.rates.begin("principal "+who.Name(), who.Rates())
 }

@@ -88,6 +88,32 @@ func TestAnswersThatNobodyReadsTakeNobodyElsesRoom(t *testing.T) {
 	calls.Wait()
 }
 
+func TestConnectionsTakeNobodyElsesRoom(t *testing.T) {
+	n, hog, other := nodeOfTwo(t, server.Options{Limits: server.Limits{MaxConnections: 8, ConnectTime: time.Hour}})
+	var held []*grpc.ClientConn
+	for range 4 {
+		c := n.conn()
+		require.NoError(t, about(hog, tinepb.NewTineClient(c)))
+		require.NoError(t, about(hog, tinepb.NewTineClient(c)), "one that is theirs is not counted again")
+		held = append(held, c)
+	}
+	fifth := n.conn()
+	for range 2 {
+		err := about(hog, tinepb.NewTineClient(fifth))
+		require.ErrorIs(t, err, wire.ErrOverloaded)
+		require.ErrorContains(t, err, "connections: 4 of 8 are taken, 4 of them by hog")
+	}
+	require.NoError(t, about(other, tinepb.NewTineClient(fifth)), "whoever has none")
+	require.NoError(t, about(hog, tinepb.NewTineClient(fifth)), "on somebody else's connection")
+	more := n.conn()
+	require.NoError(t, about(other, tinepb.NewTineClient(more)))
+	for _, c := range []*grpc.ClientConn{held[0], fifth, more} {
+		require.NoError(t, c.Close())
+	}
+	require.Eventually(t, func() bool { return n.server.Load().Connections == 3 }, time.Minute, time.Millisecond)
+	require.NoError(t, about(hog, tinepb.NewTineClient(n.conn())), "after one was closed")
+}
+
 func TestScansTakeNobodyElsesRoom(t *testing.T) {
 	n, hog, other := nodeOfTwo(t, server.Options{Limits: server.Limits{MaxScans: 8, Lease: time.Hour}})
 	value := strings.Repeat("x", 64<<10)

@@ -12,11 +12,12 @@ import (
 type resource uint8
 
 const (
-	someBytes     resource                      = iota // of messages
-	someScans                                          // each with an iterator open
-	someCalls                                          // of a lane; those of the other lanes follow
-	someReceiving = someCalls + resource(lanes)        // room for messages that are not whole yet, likewise
-	resources     = int(someReceiving) + int(lanes)
+	someBytes       resource                      = iota // of messages
+	someScans                                            // each with an iterator open
+	someConnections                                      // of callers whom the node knows
+	someCalls                                            // of a lane; those of the other lanes follow
+	someReceiving   = someCalls + resource(lanes)        // room for messages that are not whole yet, likewise
+	resources       = int(someReceiving) + int(lanes)
 )
 
 // String is what there is so much of, for errors.
@@ -26,6 +27,8 @@ func (r resource) String() string {
 		return "bytes of messages"
 	case r == someScans:
 		return "scans"
+	case r == someConnections:
+		return "connections"
 	case r < someReceiving:
 		return "calls"
 	}
@@ -68,6 +71,7 @@ func newShares(l Limits) *shares {
 	x := &shares{of: make(map[string]*share)}
 	x.pools[someBytes].most = l.MaxBytesInFlight
 	x.pools[someScans].most = int64(l.MaxScans)
+	x.pools[someConnections].most = int64(l.MaxConnections)
 	for i := range lanes {
 		x.pools[someCalls+resource(i)].most = int64(l.MaxInFlight)
 		x.pools[someReceiving+resource(i)].most = asideReceivers

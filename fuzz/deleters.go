@@ -41,7 +41,7 @@ func nameOf(client int, name string) string {
 // whether it is one that clients can do beside each other.
 func owned(client int, op ops.Op) (ops.Op, bool) {
 	switch op.Kind {
-	case ops.Flush, ops.Compact, ops.Settle, ops.Reopen, ops.Verify, ops.Check:
+	case ops.Flush, ops.Compact, ops.Settle, ops.Reopen, ops.Verify, ops.Check, ops.Backup:
 		return op, false
 	}
 	op.Fork, op.Name = nameOf(client, op.Fork), nameOf(client, op.Name)
@@ -51,6 +51,11 @@ func owned(client int, op ops.Op) (ops.Op, bool) {
 		writes[i] = w
 	}
 	op.Writes = writes
+	names := make([]string, len(op.Names))
+	for i, name := range op.Names {
+		names[i] = nameOf(client, name)
+	}
+	op.Names = names
 	return op, true
 }
 

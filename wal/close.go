@@ -3,8 +3,8 @@ package wal
 import "fmt"
 
 // Close makes everything appended durable, leaves a durable sync mark behind
-// it, removes the spare segments, closes the files and stops the log's
-// goroutine. Calls that run meanwhile end first or get ErrClosed. It returns
+// it where the segment has room for one, removes the spare segments, closes the
+// files and stops the log's goroutine. Calls that run meanwhile end first or get ErrClosed. It returns
 // what poisoned the log, if anything; nothing is written then. A second Close
 // does nothing.
 func (l *Log) Close() error {
@@ -53,16 +53,18 @@ func (l *Log) closeLocked() error {
 	return nil
 }
 
-// markEndLocked leaves a durable mark behind the last record, if there is none.
+// markEndLocked leaves a durable mark behind the last record, if there is none and
+// one may stand there.
 func (l *Log) markEndLocked() {
 	s := l.cur
-	if l.err != nil || s.claimed >= s.synced && s.pos == s.synced {
+	mark := s.claimed < s.synced && s.hasRoomForMark()
+	if l.err != nil || !mark && s.pos == s.synced {
 		return
 	}
 	l.writing = true
 	l.mu.Unlock()
 	var err error
-	if s.claimed < s.synced {
+	if mark {
 		err = l.writeMark(s)
 	}
 	if err == nil {

@@ -128,7 +128,7 @@ func (l *Log) markIdle() bool {
 
 func (l *Log) markIdleLocked() bool {
 	s := l.cur
-	if l.usableLocked() != nil || s.claimed >= s.synced {
+	if l.usableLocked() != nil || s.claimed >= s.synced || !s.hasRoomForMark() {
 		return true
 	}
 	if l.writing || l.syncing || len(l.pending.buf) > 0 {
@@ -147,7 +147,7 @@ func (l *Log) markIdleLocked() bool {
 }
 
 // writeMark writes a sync mark of everything durable behind the last frame of
-// s. The caller has set writing, or is alone.
+// s, which has room for it. The caller has set writing, or is alone.
 func (l *Log) writeMark(s *segment) error {
 	l.mu.Lock()
 	m, lsn, at := mark{through: s.synced, previous: s.pos}, s.syncedLSN, alignSector(s.pos)

@@ -119,6 +119,12 @@ func (s *segment) start() (offset int64, marked bool) {
 // still fit behind it.
 func (s *segment) fits(end, n int64) bool { return end+n <= s.fileBytes-markRoomBytes }
 
+// hasRoomForMark tells whether a sync mark may stand behind the last frame. What
+// fits leaves room for may be taken by a mark that claims only what was durable
+// before the last record: nothing may claim that one in this segment then. The next
+// open takes it for a part of the tail and copies it, as it does after a crash.
+func (s *segment) hasRoomForMark() bool { return alignSector(s.pos)+markFrameBytes <= s.fileBytes }
+
 // write puts frames at offset, the first byte of buf.
 func (s *segment) write(buf []byte, offset int64) error {
 	if offset < headerBytes || offset+int64(len(buf)) > s.fileBytes { // the arguments of Check allocate

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/tinedb/tine/compaction"
@@ -27,7 +29,7 @@ type turns struct {
 	seen  uint64           // the installs that there were at the last look
 	ended time.Time        // the last look
 	took  time.Duration    // the last look
-	later []*forktree.Node // were looked at, and may have more to do
+	later []*forktree.Node // live ones that were looked at, each once, and may have more to do
 }
 
 // between gives what a merge by a watch's pass asks between its steps, in place of stop, and
@@ -65,8 +67,11 @@ func (t *turns) look() {
 	s := t.s
 	s.mu.Lock()
 	entries := t.watch.Take(false, s.mu.rest)
-	s.mu.Unlock()
 	t.later = append(t.later, entries...)
+	t.later = slices.DeleteFunc(t.later, func(n *forktree.Node) bool { return !n.Live() })
+	slices.SortFunc(t.later, func(a, b *forktree.Node) int { return cmp.Compare(a.ID, b.ID) })
+	t.later = slices.Compact(t.later)
+	s.mu.Unlock()
 	crowd := s.crowd(entries, func(compaction.Kind) bool { return true })
 	for _, n := range entries {
 		for t.stop() == nil {
@@ -96,12 +101,17 @@ func (s *Store) planBound(n *forktree.Node, crowd *compaction.Crowd, most uint64
 	if !ok {
 		return plan, nil
 	}
-	plan = crowd.Share(p.items, plan, compaction.DefaultPolicy())
-	var bytes uint64
-	for _, it := range p.items[plan.First : plan.Last+1] {
-		bytes += it.Bytes
+	fits := func(plan compaction.Plan) bool {
+		var bytes uint64
+		for _, it := range p.items[plan.First : plan.Last+1] {
+			bytes += it.Bytes
+		}
+		return bytes <= most
 	}
-	if bytes > most {
+	if shared := crowd.Share(p.items, plan, compaction.DefaultPolicy()); fits(shared) {
+		plan = shared // otherwise that is left to the next pass
+	}
+	if !fits(plan) {
 		return plan, nil
 	}
 	return plan, s.claimLocked(p.nodes[plan.First : plan.Last+1])

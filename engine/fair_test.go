@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/compaction"
+	"github.com/tinedb/tine/forktree"
 )
 
 // While a merge of a hundred tables is under way, forks that have nothing to do with it
@@ -103,4 +106,80 @@ func TestALargeMergeOutlivesASmallOneThatFails(t *testing.T) {
 	w.rest()
 	require.Less(t, w.runs("small"), 12)
 	w.holdsRows()
+}
+
+// A merge that would make room for many is too large for a turn; the path's own is not.
+func TestInATurnAPathDoesWithItsOwnMergeIfTheSharedOneIsTooLarge(t *testing.T) {
+	w := newWatched(t)
+	const forks = 50
+	for i := range 7 {
+		w.fill(MainFork, 0, 100-10*i, 1)
+		w.flush()
+		w.makeFork(MainFork, fmt.Sprint("keeps-", i))
+	}
+	var tops []*forktree.Node
+	for i := range forks {
+		name := fmt.Sprint(i)
+		w.makeFork(MainFork, name)
+		for range 5 {
+			w.layer(name, "b")
+		}
+		tops = append(tops, w.top(name))
+	}
+	crowd := w.s.crowd(tops, func(compaction.Kind) bool { return true })
+	w.s.mu.Lock()
+	p := w.s.pathLocked(tops[0])
+	own, ok := compaction.PickBound(p.items, compaction.DefaultPolicy())
+	shared := crowd.Share(p.items, own, compaction.DefaultPolicy())
+	bytes := func(plan compaction.Plan) (n uint64) {
+		for _, it := range p.items[plan.First : plan.Last+1] {
+			n += it.Bytes
+		}
+		return n
+	}
+	small, large := bytes(own), bytes(shared)
+	w.s.mu.Unlock()
+	require.True(t, ok)
+	require.Less(t, small, large)
+	for _, c := range []struct {
+		name string
+		most uint64
+		want *compaction.Plan
+	}{
+		{"there is room for the shared one", large, &shared},
+		{"only for its own", large - 1, &own},
+		{"just for that", small, &own},
+		{"for neither", small - 1, nil},
+	} {
+		plan, claim := w.s.planBound(tops[0], crowd, c.most)
+		require.Equal(t, c.want != nil, claim != nil, c.name)
+		if claim != nil {
+			require.Equal(t, *c.want, plan, c.name)
+			w.s.unclaim(claim)
+		}
+	}
+}
+
+// What is kept for the pass after a large merge are live nodes, however often they change.
+func TestALargeMergeKeepsLivePathsInMindOnce(t *testing.T) {
+	w := newWatched(t)
+	w.layer(MainFork, "abc")
+	w.makeFork(MainFork, "stays")
+	turn := &turns{s: w.s, watch: w.watch, stop: func() error { return nil }}
+	for i := range 20 {
+		name := fmt.Sprint(i)
+		w.makeFork(MainFork, name)
+		w.layer(name, "a")
+		w.layer("stays", "a")
+		turn.look()
+		w.drop(name)
+		require.NoError(t, w.s.Settle())
+		turn.look()
+		require.LessOrEqual(t, len(turn.later), w.s.Stats().Nodes)
+		require.Contains(t, turn.later, w.top("stays"))
+	}
+	for i, n := range turn.later {
+		require.True(t, n.Live())
+		require.NotContains(t, turn.later[:i], n)
+	}
 }

@@ -50,6 +50,7 @@ const (
 // settle waits until both workers have taken a turn that began after the call and
 // found nothing to install, or ctx ends.
 func (s *Store) settle(ctx context.Context) error {
+	defer s.wakeForWeaves()
 	b := &s.back
 	defer context.AfterFunc(ctx, func() {
 		b.mu.Lock()

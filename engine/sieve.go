@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/internal/invariant"
@@ -126,9 +127,28 @@ func (s *Store) askForSieve(f *flat) {
 	}
 	f.asked.Store(sieveAsked)
 	s.mu.Lock()
-	s.mu.sievesAsked = append(s.mu.sievesAsked, f)
+	if !askLocked(&s.mu.sievesAsked, f) {
+		f.asked.Store(0)
+	}
 	s.mu.Unlock()
 	s.wake()
+}
+
+// maxAsked is how many flats may be asked for at a time. As long as nothing is made, because
+// something keeps the log long say, no more are kept.
+const maxAsked = 16
+
+// askLocked adds a flat to those that are asked for. It is false, and the flat must be asked for again,
+// if there are too many already that are still in use.
+func askLocked(asked *[]*flat, f *flat) bool {
+	if len(*asked) >= maxAsked {
+		*asked = slices.DeleteFunc(*asked, func(f *flat) bool { return f.refs == 0 })
+	}
+	if len(*asked) >= maxAsked {
+		return false
+	}
+	*asked = append(*asked, f)
+	return true
 }
 
 // sieveAsked, as the count of a flat, says that its sieve was asked for once. Whatever

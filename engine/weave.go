@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"math"
 	"sort"
 
 	"github.com/tinedb/tine/forktree"
@@ -28,6 +30,8 @@ type weave struct {
 	// An anchor is every anchorRows-th row, from the first one on.
 	prefix []byte   // what all keys begin with
 	heads  []uint64 // of anchors: the eight bytes of the key behind prefix
+	rests  []byte   // of anchors: all of the key behind prefix, one after the other
+	ends   []uint32 // for each anchor, where its key ends in rests
 	before []uint32 // for each anchor, how many rows of each strand come before it
 
 	next *flat // where the path goes on: at its layer number at. nil: it has ended
@@ -46,9 +50,11 @@ const (
 	maxStrands = sameKey
 )
 
+var errLongKeys = errors.New("the keys are too long")
+
 // bytes is the memory held.
 func (w *weave) bytes() int64 {
-	n := cap(w.rows) + cap(w.prefix) + 8*cap(w.heads) + 4*cap(w.before)
+	n := cap(w.rows) + cap(w.prefix) + 8*cap(w.heads) + cap(w.rests) + 4*cap(w.ends) + 4*cap(w.before)
 	for _, s := range w.strands {
 		n += 64 + 4*cap(s.firsts) + 8*cap(s.tables)
 	}
@@ -81,7 +87,8 @@ func (w *weave) place(row int) (s int, n uint32) {
 }
 
 // find gives the first row whose key is at or after key. compare compares a row's key
-// with it; it is asked O(log anchorRows) times, and for anchors only where heads are equal.
+// with it; it is asked O(log anchorRows) times, and only for rows between the anchors that
+// key lies between: what else there is, damage included, is nothing to a seek.
 func (w *weave) find(key []byte, compare func(row int) int) int {
 	if len(key) < len(w.prefix) || !bytes.Equal(key[:len(w.prefix)], w.prefix) {
 		if bytes.Compare(key, w.prefix) < 0 {
@@ -89,16 +96,26 @@ func (w *weave) find(key []byte, compare func(row int) int) int {
 		}
 		return len(w.rows)
 	}
-	h := headOf(key[len(w.prefix):])
+	rest := key[len(w.prefix):]
+	h := headOf(rest)
 	lo := sort.Search(len(w.heads), func(i int) bool { return w.heads[i] >= h })
 	same := sort.Search(len(w.heads)-lo, func(i int) bool { return w.heads[lo+i] > h })
-	anchor := lo + sort.Search(same, func(i int) bool { return compare((lo+i)*anchorRows) >= 0 })
+	anchor := lo + sort.Search(same, func(i int) bool { return bytes.Compare(w.restOf(lo+i), rest) >= 0 })
 	if anchor == 0 {
 		return 0
 	}
 	// The key of the anchor before is less, so what is found begins a key.
 	first, end := (anchor-1)*anchorRows+1, min(anchor*anchorRows, len(w.rows))
 	return first + sort.Search(end-first, func(i int) bool { return compare(first+i) >= 0 })
+}
+
+// restOf gives the key of an anchor behind prefix.
+func (w *weave) restOf(anchor int) []byte {
+	begin := uint32(0)
+	if anchor > 0 {
+		begin = w.ends[anchor-1]
+	}
+	return w.rests[begin:w.ends[anchor]]
 }
 
 // headOf gives the first eight bytes of key as a number that compares like them; what key
@@ -140,6 +157,7 @@ func newWeave(runs [][]*forktree.Table) *weave {
 	anchors := (int(all) + anchorRows - 1) / anchorRows
 	w.rows = make([]byte, 0, all)
 	w.heads = make([]uint64, 0, anchors)
+	w.ends = make([]uint32, 0, anchors)
 	w.before = make([]uint32, 0, anchors*len(runs))
 	return w
 }
@@ -148,7 +166,7 @@ func newWeave(runs [][]*forktree.Table) *weave {
 func (s *strand) len() uint32 { return s.firsts[len(s.firsts)-1] }
 
 // fill reads the strands' rows, all of them, and writes their order down. stop is asked
-// every so many rows.
+// every so many rows, or bytes of them. errLongKeys: the anchors' keys would take too much memory.
 func (w *weave) fill(rows []iterator.Iterator, stop func() error) error {
 	heads := make([]iterator.Row, len(rows)) // where each strand stands
 	count := make([]uint32, len(rows))
@@ -173,8 +191,12 @@ func (w *weave) fill(rows []iterator.Iterator, stop func() error) error {
 		if err := it.Error(); err != nil {
 			return err
 		}
+		if err := stop(); err != nil {
+			return err
+		}
 	}
 	var last []byte
+	unasked := 0 // bytes of rows since stop was last asked
 	for len(order) > 0 {
 		i := order[0]
 		key, same := heads[i].Key, byte(0)
@@ -182,12 +204,20 @@ func (w *weave) fill(rows []iterator.Iterator, stop func() error) error {
 			same = sameKey
 		}
 		if len(w.rows)%anchorRows == 0 {
-			w.heads = append(w.heads, headOf(key[len(w.prefix):]))
+			rest := key[len(w.prefix):]
+			if len(w.rests)+len(rest) > mostRests(cap(w.rows)) {
+				return errLongKeys
+			}
+			w.heads = append(w.heads, headOf(rest))
+			w.rests = append(w.rests, rest...)
+			w.ends = append(w.ends, uint32(len(w.rests)))
 			w.before = append(w.before, count...)
 		}
 		w.rows = append(w.rows, byte(i)|same)
 		count[i]++
-		if len(w.rows)%weaveStopRows == 0 {
+		unasked += len(key) + len(heads[i].Value) + weaveStopBytes/weaveStopRows
+		if unasked >= weaveStopBytes {
+			unasked = 0
 			if err := stop(); err != nil {
 				return err
 			}
@@ -202,10 +232,19 @@ func (w *weave) fill(rows []iterator.Iterator, stop func() error) error {
 		}
 		order = order[1:]
 	}
+	w.rests = bytes.Clone(w.rests)
 	for i, s := range w.strands {
 		invariant.Check(count[i] == s.len(), "a weave has %d rows of a run of %d", count[i], s.len())
 	}
 	return nil
 }
 
-const weaveStopRows = 1 << 12
+// mostRests bounds the bytes of anchors' keys in a weave of so many rows: keys may be 64 KiB long.
+func mostRests(rows int) int { return min(2*rows+(1<<10), math.MaxInt32) }
+
+// stop is asked at the latest after so many rows, or so many bytes of keys and values: whoever
+// waits for the memory worker waits for no more than that.
+const (
+	weaveStopRows  = 1 << 8
+	weaveStopBytes = 64 << 10
+)

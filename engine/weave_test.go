@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -328,4 +329,182 @@ func TestManyWalksMakeAWeaveInTheBackground(t *testing.T) {
 	require.Equal(t, "k0=0 k1=1 k2=2 k3=3 k4=4 k5=5 ", all())
 	require.NoError(t, s.Settle())
 	require.NoError(t, s.Verify())
+}
+
+// What damage there is behind an anchor that a seek does not end at is nothing to the seek, even where
+// keys are alike in more than the heads.
+func TestASeekInAWeaveReadsOnlyNearItsKey(t *testing.T) {
+	m := newMarking(t, 1<<20)
+	key := func(i int) []byte { return fmt.Appendf(nil, "tenant-0001/rows/%05d", i) }
+	for run := range 3 {
+		b := m.s.NewBatch()
+		b.Set(m.fork(MainFork), []byte("a"), nil)
+		b.Set(m.fork(MainFork), []byte("z"), nil)
+		for i := run; i < 1000; i += 3 {
+			b.Set(m.fork(MainFork), key(i), fmt.Appendf(nil, "value-%05d", i))
+		}
+		require.NoError(t, b.Commit(NoSync))
+		m.makeFork(MainFork, fmt.Sprint("f", run))
+		m.flush()
+	}
+	m.makeFork(MainFork, "top")
+	require.True(t, m.weaveAt(m.view("top").flat))
+	names, err := m.disk.List("/db")
+	require.NoError(t, err)
+	damaged := 0
+	for _, n := range names {
+		if !strings.HasSuffix(n, ".sst") {
+			continue
+		}
+		data, err := m.disk.ReadFile("/db/" + n)
+		require.NoError(t, err)
+		for i := 505; i < 515; i++ {
+			if at := strings.Index(string(data), fmt.Sprintf("value-%05d", i)); at >= 0 {
+				data[at] ^= 0x40
+				damaged++
+			}
+		}
+		require.NoError(t, m.disk.WriteFile("/db/"+n, data))
+	}
+	require.Equal(t, 10, damaged)
+	seek := func(i int) error {
+		it, err := m.fork("top").NewIter(Range{})
+		require.NoError(t, err)
+		it.SeekGE(key(i))
+		require.Equal(t, 1, it.stack.usedWovens)
+		for range 5 {
+			if it.Error() == nil {
+				require.Equal(t, key(i), it.Key())
+			}
+			it.Next()
+			i++
+		}
+		return it.Close()
+	}
+	require.ErrorIs(t, seek(504), ErrCorrupt)
+	for i := range 995 {
+		if i < 505-anchorRows-5 || i >= 515+anchorRows {
+			require.NoError(t, seek(i), "%d", i)
+		}
+	}
+}
+
+// Keys of up to 64 KiB must not make a weave large.
+func TestKeysThatAreLongGetNoWeave(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		bytes int
+		made  bool
+	}{
+		{"not that long", 100, true},
+		{"too long", 500, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMarking(t, 1<<20)
+			for run := range 3 {
+				for i := range 300 {
+					k := append(fmt.Appendf(nil, "%d-%04d", i%2, i), make([]byte, c.bytes)...)
+					require.NoError(t, m.fork(MainFork).Set(k, fmt.Append(nil, run), NoSync))
+				}
+				m.makeFork(MainFork, fmt.Sprint("f", run))
+				m.flush()
+			}
+			m.makeFork(MainFork, "top")
+			made := m.weaveAt(m.view("top").flat)
+			require.Equal(t, c.made, made)
+			require.Equal(t, c.made, m.s.mu.weaveBytes > 0)
+		})
+	}
+}
+
+// Whoever waits for the memory worker waits for a few rows of a weave, however large they are.
+func TestAWeaveIsGivenUpSoonWhenSomebodyWaits(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		rows, value, ask int
+	}{
+		{"many small rows", 600, 10, 1800 / weaveStopRows},
+		{"a few large ones", 20, 40 << 10, 60 * 40 << 10 / (2 * weaveStopBytes)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMarking(t, 1<<20)
+			for run := range 3 {
+				for i := range c.rows {
+					require.NoError(t, m.fork(MainFork).Set(fmt.Appendf(nil, "k%04d", i), make([]byte, c.value), NoSync))
+				}
+				m.makeFork(MainFork, fmt.Sprint("f", run))
+				m.flush()
+			}
+			m.makeFork(MainFork, "top")
+			v := m.view("top")
+			runs, rows, _, _, ok := v.flat.weaveScope(m.s.roomForWeaves())
+			require.True(t, ok)
+			require.Equal(t, 3*c.rows, rows)
+			asked := 0
+			its := make([]iterator.Iterator, len(runs))
+			for i, tables := range runs {
+				its[i] = m.s.allRows(tables)
+			}
+			require.NoError(t, newWeave(runs).fill(its, func() error { asked++; return nil }))
+			for _, it := range its {
+				require.NoError(t, it.Close())
+			}
+			require.GreaterOrEqual(t, asked, c.ask)
+
+			m.s.back.urgent++
+			require.ErrorIs(t, m.s.makeWeave(v), errNoWeaveNow)
+			require.Nil(t, v.flat.weave.Load())
+			m.s.back.urgent--
+			require.True(t, m.weaveAt(v.flat))
+		})
+	}
+}
+
+// While nothing can be made, flats that have gone do not stay asked for, and those that find no
+// place ask again.
+func TestFlatsThatWaitForAWeaveAreFew(t *testing.T) {
+	m := newMarking(t, 1<<20)
+	ask := func(name string) *Iterator {
+		it, err := m.fork(name).NewIter(Range{})
+		require.NoError(t, err)
+		m.s.opts.Manual = false
+		it.v.noteSteps(1 << 30)
+		it.v.flat.asked.Store(1 << 30)
+		m.s.askForSieve(it.v.flat)
+		m.s.opts.Manual = true
+		return it
+	}
+	grow := func(name string) {
+		for range 3 {
+			require.NoError(t, m.fork(name).Set(fmt.Append(nil, m.wrote), nil))
+			m.makeFork(name, fmt.Sprint("f", m.wrote))
+			m.wrote++
+			m.flush()
+		}
+	}
+	for range 2 * maxAsked {
+		grow(MainFork)
+		it := ask(MainFork)
+		require.Negative(t, it.v.flat.steps.Load())
+		require.Negative(t, it.v.flat.asked.Load())
+		require.NoError(t, it.Close())
+		require.NoError(t, m.s.Compact())
+		require.LessOrEqual(t, len(m.s.mu.weavesAsked), maxAsked)
+		require.LessOrEqual(t, len(m.s.mu.sievesAsked), maxAsked)
+	}
+	var held []*Iterator
+	for i := range 2 * maxAsked {
+		name := fmt.Sprint("g", i)
+		m.makeFork(MainFork, name)
+		grow(name)
+		held = append(held, ask(name))
+	}
+	require.Len(t, m.s.mu.weavesAsked, maxAsked)
+	require.Len(t, m.s.mu.sievesAsked, maxAsked)
+	last := held[len(held)-1].v.flat
+	require.Zero(t, last.steps.Load(), "it may ask again")
+	require.Zero(t, last.asked.Load())
+	for _, it := range held {
+		require.NoError(t, it.Close())
+	}
 }

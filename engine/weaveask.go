@@ -123,7 +123,9 @@ func (v *view) noteSteps(steps int) {
 	}
 	f.steps.Store(weaveAsked)
 	v.s.mu.Lock()
-	v.s.mu.weavesAsked = append(v.s.mu.weavesAsked, f)
+	if !askLocked(&v.s.mu.weavesAsked, f) {
+		f.steps.Store(0)
+	}
 	v.s.mu.Unlock()
 	v.s.wake()
 }
@@ -186,9 +188,19 @@ func (s *Store) makeWeave(v *view) error {
 	for i, tables := range runs {
 		its[i] = s.allRows(tables)
 	}
-	err := w.fill(its, s.noWeaveNow)
+	rest := s.pace()
+	err := w.fill(its, func() error {
+		err := s.noWeaveNow()
+		if err == nil {
+			rest()
+		}
+		return err
+	})
 	for _, it := range its {
 		err = errors.Join(err, it.Close())
+	}
+	if errors.Is(err, errLongKeys) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("weave of node %d: %w", f.node.ID, err)
@@ -213,15 +225,26 @@ func (s *Store) mayTakeForWeaves(n int64) bool {
 	return s.mu.weaveBytes+n <= s.roomForWeaves()
 }
 
-// noWeaveNow ends the making of a weave when the memory worker is needed elsewhere.
+// noWeaveNow ends the making of a weave when the memory worker is needed elsewhere, or
+// somebody waits for it.
 func (s *Store) noWeaveNow() error {
 	if err := s.stopped(); err != nil {
 		return err
 	}
-	if s.overBudget() || s.logTooLong() {
+	if s.overBudget() || s.logTooLong() || s.back.isUrgent() {
 		return errNoWeaveNow
 	}
 	return nil
+}
+
+// wakeForWeaves has those made that were put off while somebody waited.
+func (s *Store) wakeForWeaves() {
+	s.mu.Lock()
+	asked := len(s.mu.weavesAsked) > 0
+	s.mu.Unlock()
+	if asked {
+		s.wake()
+	}
 }
 
 // allRows walks the rows of sorted tables, dead or alive, past the cache.

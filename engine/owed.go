@@ -5,7 +5,8 @@ import "github.com/tinedb/tine/manifest"
 // maxOwed is how many forks and snapshots may have changed before they are
 // published although nothing else is. At owedTooMany whoever changes more waits for
 // that: so few, and what a drop frees, fit into the space that the manifest holds
-// ready for a full disk. And since a transaction is made under the lock, more of them
+// ready for a full disk; from when it has begun to use that up, no more are made. And
+// since a transaction is made under the lock, more of them
 // would be noticed by everybody.
 const (
 	maxOwed     = 512

@@ -267,12 +267,17 @@ func (s *Store) Sync() error {
 // record appends one structural record: it makes room in the log, and then, in
 // one critical section, lets change validate, take its LSN and change the tree.
 // size is the exact length of the payload that change will return. privileged
-// records may use the spare segment that is kept so that space can be freed when
-// there is none. placed is the schedule point before the record is durable.
+// records may use the spare segment, and the space of the manifest, that are kept so
+// that space can be freed when there is none. placed is the schedule point before the record is durable.
 func (s *Store) record(what deed, placed schedule.Point, privileged bool, size int, sync bool,
 	change func(lsn ids.LSN) (wal.Kind, []byte, error)) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
+	}
+	if !privileged { // else what is left of the manifest's space is there for it
+		if err := s.man.HoldSpace(); err != nil {
+			return s.writeError(what.String(), err)
+		}
 	}
 	if err := s.waitForLog(nil); err != nil && !privileged && s.logOverrun() {
 		return fmt.Errorf("%s: %w", what, err)

@@ -45,6 +45,7 @@ func Create(fsys vfs.FS, dir string, state *State, opts Options) (*Log, error) {
 		state.Forks = nil // they were the base's
 	}
 	l.mu.file, l.mu.number = f, f.number
+	l.short.Store(f.short != nil)
 	l.mu.base, l.mu.written = f.offset, f.offset
 	return l, nil
 }

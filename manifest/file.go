@@ -28,6 +28,7 @@ type file struct {
 	durable   int64  // end of what was synced
 	allocated int64  // the file's length: zeros from offset on, with space on disk
 	slack     int64  // how much of that there should be
+	short     error  // why there is less: a full disk; nil if there is not
 	chain     uint64 // what the next frame chains to
 	position  Position
 	buf       []byte // frames not written yet
@@ -64,18 +65,23 @@ func createFile(fsys vfs.FS, dir string, opts Options, store [16]byte, base Posi
 func (f *file) makeRoom(n int64) error {
 	need := f.offset + int64(len(f.buf)) + n
 	if need+f.slack/2 <= f.allocated {
+		f.short = nil
 		return nil
 	}
 	want := (need + 2*f.slack - 1) / f.slack * f.slack
 	err := f.handle.Preallocate(want)
 	if err == nil {
-		f.allocated = want
+		f.allocated, f.short = want, nil
 		return nil
 	}
-	if errs.IsNoSpace(err) && need <= f.allocated {
-		return nil
+	err = fmt.Errorf("make room in %s: %w", f.name(), err)
+	if errs.IsNoSpace(err) {
+		f.short = err
+		if need <= f.allocated {
+			return nil
+		}
 	}
-	return fmt.Errorf("make room in %s: %w", f.name(), err)
+	return err
 }
 
 // add gathers one frame; a transaction's position must be the next one.

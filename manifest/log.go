@@ -87,6 +87,7 @@ type Log struct {
 	marksBytes int // maxMarksBytes but in tests
 
 	failed atomic.Bool // err != nil; changes under mu, and every write asks it
+	short  atomic.Bool // the file has too little space ready; changes with the file
 
 	rewriting sync.Mutex // held over a rewrite, taken before mu
 

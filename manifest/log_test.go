@@ -336,6 +336,80 @@ func readUsed(t *testing.T, disk *crashfs.FS, name string) []byte {
 	return content[:min((n+7)/8*8, len(content))]
 }
 
+// From when the space held ready has begun to be used up, HoldSpace says so, while Sync
+// goes on; and it says so no more when there is space again.
+func TestHoldSpaceSaysThatTheSpaceHeldReadyIsBeingUsedUp(t *testing.T) {
+	for _, how := range []string{"HoldSpace itself", "Sync", "Rewrite"} {
+		t.Run(how, func(t *testing.T) {
+			disk, work := newDisk(t), newWorkload(9)
+			var wal fakeWAL
+			log, err := Create(disk, testDir, clone(work.model), Options{NextFile: fileNumbers(2), WaitDurable: wal.sync})
+			require.NoError(t, err)
+			require.NoError(t, log.HoldSpace())
+			disk.SetCapacity(1)
+			for n := 0; log.HoldSpace() == nil; n++ {
+				require.Less(t, n, 10_000)
+				require.NoError(t, log.Sync(appendSome(log, work, 1)))
+			}
+			require.ErrorIs(t, log.HoldSpace(), errs.ErrNoSpace)
+			require.NoError(t, log.Err())
+			require.NoError(t, log.Sync(appendSome(log, work, 1)), "there is something left for those who free space")
+			disk.SetCapacity(1 << 30)
+			switch how {
+			case "Sync":
+				require.NoError(t, log.Sync(appendSome(log, work, 1)))
+				disk.SetCapacity(1)
+			case "Rewrite":
+				require.NoError(t, log.Rewrite())
+				disk.SetCapacity(1)
+			}
+			require.NoError(t, log.HoldSpace())
+			require.NoError(t, log.Close())
+			requireLoads(t, disk.PowerLossStrict(), work.model)
+		})
+	}
+}
+
+// On a full disk a file without space held ready is better than none, but it is known.
+func TestHoldSpaceKnowsOfAFileThatWasMadeWithoutSpare(t *testing.T) {
+	for how, begin := range map[string]func(*Log, *crashfs.FS, Options) (*Log, error){
+		"by a rewrite": func(log *Log, _ *crashfs.FS, _ Options) (*Log, error) { return log, log.Rewrite() },
+		"by an open": func(log *Log, disk *crashfs.FS, opts Options) (*Log, error) {
+			if err := log.Close(); err != nil {
+				return nil, err
+			}
+			state, _, err := Load(disk, testDir)
+			if err != nil {
+				return nil, err
+			}
+			return Create(disk, testDir, state, opts)
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			disk, work := newDisk(t), newWorkload(9)
+			var wal fakeWAL
+			opts := Options{NextFile: fileNumbers(2), WaitDurable: wal.sync}
+			log, err := Create(disk, testDir, clone(work.model), opts)
+			require.NoError(t, err)
+			require.NoError(t, log.Sync(appendSome(log, work, 1)))
+			used := int64(0)
+			for _, name := range disk.Names() {
+				n, err := disk.Size(name)
+				require.NoError(t, err)
+				used += n
+			}
+			disk.SetCapacity(used + defaultSlackBytes/2)
+			log, err = begin(log, disk, opts)
+			require.NoError(t, err)
+			disk.SetCapacity(1)
+			require.ErrorIs(t, log.HoldSpace(), errs.ErrNoSpace)
+			disk.SetCapacity(0)
+			require.NoError(t, log.HoldSpace())
+			require.NoError(t, log.Close())
+		})
+	}
+}
+
 // TestAFullDiskIsNoFailure: the space held ready lets some transactions through;
 // then they are refused, nothing is poisoned, and they are written when there is
 // space again.

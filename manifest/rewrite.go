@@ -219,6 +219,7 @@ func (l *Log) switchTo(f *file) error {
 	l.mu.Lock()
 	old := l.mu.file
 	l.mu.file, l.mu.number = f, f.number
+	l.short.Store(f.short != nil)
 	l.mu.base, l.mu.written = f.offset, f.offset
 	l.mu.durable = through
 	l.mu.pending = slices.DeleteFunc(l.mu.pending, func(e entry) bool { return e.position <= through })

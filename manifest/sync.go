@@ -74,11 +74,9 @@ func (l *Log) writeGroup(f *file, group []entry, need ids.LSN) (full bool, err e
 	if err := l.waitDurable(need); err != nil {
 		return false, err
 	}
-	room := int64(frameBytes(0)) // for the mark
-	for _, e := range group {
-		room += int64(frameBytes(len(e.payload)))
-	}
-	if err := f.makeRoom(room); err != nil {
+	err = f.makeRoom(groupBytes(group))
+	l.short.Store(f.short != nil)
+	if err != nil {
 		return errs.IsNoSpace(err), err
 	}
 	for _, e := range group {
@@ -118,6 +116,55 @@ func (l *Log) mark(f *file) error {
 	l.mu.written = f.offset
 	l.mu.Unlock()
 	return nil
+}
+
+// HoldSpace tells whether the file holds ready what it should for a full disk, and
+// tries to make that good if not: errs.ErrNoSpace, and nothing has changed. Who does
+// not free space asks this before it appends: what is left is for those who do. It
+// waits for a running Sync if there was too little last, and else costs one load. Must
+// not be called with a lock held that Append's caller holds.
+func (l *Log) HoldSpace() error {
+	if !l.short.Load() {
+		return nil
+	}
+	l.mu.Lock()
+	for l.mu.writing && l.mu.err == nil && !l.mu.closed {
+		l.mu.changed.Wait()
+	}
+	if err := l.healthyLocked(); err != nil {
+		l.mu.Unlock()
+		return fmt.Errorf("manifest: hold space: %w", err)
+	}
+	l.mu.writing = true
+	f, pending := l.mu.file, groupBytes(l.mu.pending)
+	l.mu.Unlock()
+
+	err := f.makeRoom(pending)
+	if err == nil {
+		err = f.short
+	}
+	l.short.Store(f.short != nil)
+	if err != nil && !errs.IsNoSpace(err) {
+		err = l.poison(err)
+	}
+
+	l.mu.Lock()
+	l.mu.writing = false
+	l.mu.changed.Broadcast()
+	l.mu.Unlock()
+	if err != nil {
+		return refused("hold space", err)
+	}
+	return nil
+}
+
+// groupBytes is what the group's frames and a mark behind them take.
+func groupBytes(group []entry) int64 {
+	n := int64(frameBytes(0))
+	for _, e := range group {
+		n += int64(frameBytes(len(e.payload)))
+	}
+	return n
 }
 
 // waitDurable returns once the write-ahead log is durable through need.

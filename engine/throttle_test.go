@@ -164,8 +164,8 @@ func TestManyQuietForksWaitTogether(t *testing.T) {
 				f := h.fork(fmt.Sprint("f", made))
 				made++
 				done := make(chan error, 1)
+				stalls := h.s.Stats().WriteStalls // before the write, which may wait at once
 				go func() { done <- f.Set([]byte("k"), bytes.Repeat([]byte("v"), valueBytes), NoSync) }()
-				stalls := h.s.Stats().WriteStalls
 				require.Eventually(t, func() bool { return len(done) > 0 || h.s.Stats().WriteStalls > stalls }, 20*time.Second, 10*time.Microsecond)
 				ended = append(ended, done)
 			}

@@ -23,6 +23,13 @@ func mapShared(f *os.File, size int) ([]byte, error) {
 	return b, nil
 }
 
+// madvPopulateWrite is MADV_POPULATE_WRITE, which the syscall package does not name. Linux
+// has it from 5.14 on.
+const madvPopulateWrite = 23
+
+// populate brings the pages of b, which begins at one, as a store to each would.
+func populate(b []byte) error { return syscall.Madvise(b, madvPopulateWrite) }
+
 // unmap gives b back, which cannot fail: it is what mapShared gave.
 func unmap(b []byte) {
 	if b != nil {

@@ -11,4 +11,6 @@ import (
 // what was stored, and that calls and stores see each other.
 func mapShared(*os.File, int) ([]byte, error) { return nil, errors.ErrUnsupported }
 
+func populate([]byte) error { return errors.ErrUnsupported }
+
 func unmap([]byte) {}

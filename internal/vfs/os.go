@@ -142,7 +142,13 @@ func (f *osFile) Size() (int64, error) {
 }
 
 // Sync makes the data and the length durable.
-func (f *osFile) Sync() error { return syncData(f.File) }
+func (f *osFile) Sync() error {
+	if f.shared != nil {
+		f.shared.beginSync()
+		defer f.shared.endSync()
+	}
+	return syncData(f.File)
+}
 
 // Preallocate reserves disk space for the first size bytes and extends the file
 // with zeros to that length; it never shrinks it. Where the file system cannot

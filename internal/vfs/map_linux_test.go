@@ -100,8 +100,10 @@ func TestWhatWasStoredSurvivesTheProcess(t *testing.T) {
 func TestAMappedFileThatIsCutShortIsWrittenAllTheSame(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a")
 	f := mappedFile(t, name, 64<<10)
-	_, err := f.WriteAt([]byte("hello"), 100)
-	require.NoError(t, err)
+	for _, at := range []int64{100, 5000} {
+		_, err := f.WriteAt([]byte("hello"), at)
+		require.NoError(t, err)
+	}
 	require.NoError(t, os.Truncate(name, 0))
 	n, err := f.WriteAt([]byte("there"), 5000)
 	require.NoError(t, err)

@@ -37,6 +37,10 @@ func TestPagesAreMadeReadyOnceBeforeTheyAreStoredTo(t *testing.T) {
 		require.True(t, m.store(record, int64(at)))
 	}
 	require.Equal(t, 3, *made)
+	require.True(t, m.store(record, int64(3*pageBytes-50)), "over the border to one that is not ready")
+	require.Equal(t, 4, *made)
+	*made = 3
+	m.ready = span{}
 	require.True(t, m.store(record, int64(5*pageBytes-50)), "over the border of pages that do not follow")
 	require.Equal(t, 5, *made)
 	require.True(t, m.store(record, int64(4*pageBytes)))

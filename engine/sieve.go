@@ -163,7 +163,7 @@ func (s *Store) makeSieves() {
 		if s.overBudget() || s.logTooLong() {
 			return // flushes come first
 		}
-		v := s.nextSieve()
+		v := s.nextAsked(&s.mu.sievesAsked)
 		if v == nil {
 			return
 		}
@@ -175,19 +175,20 @@ func (s *Store) makeSieves() {
 	s.wake()
 }
 
-// nextSieve gives a view of the next flat that a sieve was asked for, to keep it.
-func (s *Store) nextSieve() *view {
+// nextAsked takes the next flat that something was asked for, and gives a view of it, to
+// keep it; nil if there is none that is still in use.
+func (s *Store) nextAsked(asked *[]*flat) *view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.mu.sievesAsked) > 0 {
-		f := s.mu.sievesAsked[0]
-		s.mu.sievesAsked[0] = nil
-		s.mu.sievesAsked = s.mu.sievesAsked[1:]
+	for len(*asked) > 0 {
+		f := (*asked)[0]
+		(*asked)[0] = nil
+		*asked = (*asked)[1:]
 		if f.refs > 0 {
 			return s.viewOfFlatLocked(f)
 		}
 	}
-	s.mu.sievesAsked = nil
+	*asked = nil
 	return nil
 }
 

@@ -135,7 +135,7 @@ func (v *view) noteSteps(steps int) {
 // left out: it is not needed for anything.
 func (s *Store) makeWeaves() {
 	for s.noWeaveNow() == nil {
-		v := s.nextWeave()
+		v := s.nextAsked(&s.mu.weavesAsked)
 		if v == nil {
 			return
 		}
@@ -148,22 +148,6 @@ func (s *Store) makeWeaves() {
 		}
 		v.releaseQuietly()
 	}
-}
-
-// nextWeave gives a view of the next flat that a weave was asked for, to keep it.
-func (s *Store) nextWeave() *view {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.mu.weavesAsked) > 0 {
-		f := s.mu.weavesAsked[0]
-		s.mu.weavesAsked[0] = nil
-		s.mu.weavesAsked = s.mu.weavesAsked[1:]
-		if f.refs > 0 {
-			return s.viewOfFlatLocked(f)
-		}
-	}
-	s.mu.weavesAsked = nil
-	return nil
 }
 
 // makeWeave makes the weave of a view's flat. It reads all rows of its runs, and leaves

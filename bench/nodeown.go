@@ -64,11 +64,21 @@ func (n *ownNode) stop() error {
 	return errors.Join(n.server.Shutdown(ctx), <-n.served, n.store.Close())
 }
 
-// dropForks drops what clients have forked.
+// dropForks drops what clients have forked, as many at once as may be.
 func (n *ownNode) dropForks() error {
 	for {
-		dropped, err := n.store.DropPrefix("fork-", engine.NoSync)
-		if err != nil || dropped == 0 {
+		var forks []*engine.Fork
+		for _, info := range n.store.ListForks(engine.ListOptions{Prefix: "fork-", Limit: engine.MaxDropMany}) {
+			f, err := n.store.Fork(info.Name)
+			if err != nil {
+				return err
+			}
+			forks = append(forks, f)
+		}
+		if len(forks) == 0 {
+			return nil
+		}
+		if err := n.store.DropForks(forks, engine.NoSync); err != nil {
 			return err
 		}
 	}

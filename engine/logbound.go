@@ -85,7 +85,7 @@ func (s *Store) waitForLog(parts []batchPart) error {
 func (s *Store) waitForTrim(limit int64) error {
 	if s.logKeptBy() == nil {
 		s.counter.stalls.Add(1)
-		if err := s.waitForTurns(limit); err != nil || s.log.SealedBytes() < limit {
+		if short, err := s.waitForTurns(limit); short || err != nil {
 			return err
 		}
 		if stuck := s.letBeError(); stuck != nil {
@@ -109,20 +109,23 @@ var errLogKept = errors.New("what it holds could not be written to tables in tim
 const fruitlessTurns = 3
 
 // waitForTurns waits until the log is below the limit or the memory worker has tried
-// in vain to make it so.
-func (s *Store) waitForTurns(limit int64) error {
+// in vain to make it so, and tells whether it was below. It may be above again by now, by
+// what others wrote: that is no failure.
+func (s *Store) waitForTurns(limit int64) (short bool, err error) {
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	begun, first, fruitless := b.memory.begun, s.log.FirstLSN(), 0
 	b.memory.pending = true
 	b.cond.Broadcast() // the worker may be at rest: that ends when the log is full
-	for s.log.SealedBytes() >= limit && b.logKeptBy == nil && b.flushErr == nil && fruitless < fruitlessTurns {
+	for s.log.SealedBytes() >= limit {
 		switch {
+		case b.logKeptBy != nil || b.flushErr != nil || fruitless == fruitlessTurns:
+			return false, nil
 		case b.stopping:
-			return ErrClosed
+			return false, ErrClosed
 		case s.failure() != nil:
-			return s.failure()
+			return false, s.failure()
 		}
 		if b.memory.done > begun {
 			var now ids.LSN
@@ -138,7 +141,7 @@ func (s *Store) waitForTurns(limit int64) error {
 		}
 		b.cond.Wait()
 	}
-	return nil
+	return true, nil
 }
 
 // whyLogIsKept gives the last failure of what makes the log shorter.

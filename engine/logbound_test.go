@@ -87,6 +87,29 @@ func TestManyWritersKeepTheBoundTogether(t *testing.T) {
 	require.NoError(t, s.Verify())
 }
 
+// What a flush gives back may be used by others before a writer that waited comes to
+// look: it goes on, or waits again, but it does not fail.
+func TestNobodyFailsAtTheBoundBecauseOthersWereQuicker(t *testing.T) {
+	for range 5 {
+		s := open(t, "/db", logOptions(crashfs.New()))
+		var wg sync.WaitGroup
+		for g := range 64 {
+			f, err := fork(t, s, engine.MainFork).Fork(fmt.Sprint(g))
+			require.NoError(t, err)
+			wg.Go(func() {
+				for i := range 50 {
+					if err := f.Set(fmt.Append(nil, i), bytes.Repeat([]byte("y"), 2000), engine.NoSync); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, s.Close())
+	}
+}
+
 func TestARecordLargerThanTheBoundIsWrittenAllTheSame(t *testing.T) {
 	disk := crashfs.New()
 	o := logOptions(disk)

@@ -5,12 +5,16 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
 // maxStored is the longest write that is made as a store. A page that is touched for
 // the first time costs a fault, which for longer writes is as dear as a call.
 const maxStored = 2 << 10
+
+// callsBehindSync is how many writes behind a sync are made as calls.
+const callsBehindSync = 8
 
 // pageBytes is the size of the system's pages.
 var pageBytes = os.Getpagesize()
@@ -32,6 +36,10 @@ type mapping struct {
 	bytes []byte // nil once it was given back
 	syncs int    // that are under way
 	ready span   // of bytes, whole pages: made ready since the last sync began
+
+	// calls is how many writes are still to be made as calls since the last sync: who syncs
+	// after each few would pay more for a page made ready than for those.
+	calls atomic.Int32
 
 	prepare func([]byte) error // makes pages ready; it may wait for the disk
 }
@@ -55,9 +63,12 @@ func newMapping(f *os.File, size int) *mapping {
 }
 
 // store copies p into the file at off. It is false if p does not lie in the mapped part,
-// or the file is being synced, or the system had no page for all of it; then any bytes of p
-// may have been stored.
+// or the file is being synced or was a few writes ago, or the system had no page for all of
+// it; then any bytes of p may have been stored.
 func (m *mapping) store(p []byte, off int64) bool {
+	if m.calls.Load() > 0 && m.calls.Add(-1) >= 0 {
+		return false
+	}
 	want := span{int(off), int(off) + len(p)}
 	for range 2 {
 		m.mu.RLock()
@@ -110,6 +121,7 @@ func (m *mapping) beginSync() {
 	defer m.mu.Unlock()
 	m.syncs++
 	m.ready = span{}
+	m.calls.Store(callsBehindSync)
 }
 
 func (m *mapping) endSync() {

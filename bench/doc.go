@@ -28,7 +28,7 @@
 // fork.go, filesync.go, forkclients.go, forkdrop.go, writer.go, forkpeer.go; depth.go,
 // chain.go, readcost.go; scale.go, scaleidle.go, manifestrewrite.go, scalecold.go,
 // watch.go; peer.go, answers.go, tine.go, pebble.go, otherpeer.go, badger.go, bbolt.go,
-// contest.go, prepared.go, processio.go, processcpu.go, latency.go; space.go,
+// contest.go, prepared.go, processio.go, processio_*.go, processcpu.go, latency.go; space.go,
 // spacekeepers.go, versions.go; delete.go, deletekeys.go, deleterange.go, queue.go,
 // coldflush.go, deadrows.go, manyholders.go; newrows.go, write.go, read.go, scan.go,
 // zipf.go, ycsb.go, ycsbfork.go, recover.go, tail.go; node.go, nodeown.go,

@@ -26,8 +26,8 @@
 //
 // Read the files in this order: item.go (what the picker sees and says),
 // policy.go, pick.go (the rules and their order), segment.go (rules between
-// branch points), readbound.go (rules across them), crowd.go (one merge for
-// many paths), dead.go (rules about dead
-// rows), shadowed.go (what is worth doing at rest), split.go (what a merge reads), merge.go (the loop), tally.go (its check), runiter.go, trace.go (where each
-// row went), output.go, outputfile.go.
+// branch points), readbound.go (rules across them), crowd.go (one merge for many
+// paths), dead.go (rules about dead rows), shadowed.go (what is worth doing at rest),
+// split.go (what a merge reads), merge.go (the loop), tally.go (its check), runiter.go,
+// trace.go (where each row went), output.go, outputfile.go.
 package compaction

@@ -37,14 +37,14 @@
 // waited for by Close; so is a third that lives while it publishes forks (owed.go).
 //
 // Read the files in this order: store.go, batch.go, fork.go, active.go, named.go,
-// forkmany.go, dropmany.go, snapshot.go, view.go, flat.go, idleviews.go, read.go,
-// iter.go, stack.go, weave.go, woven.go, weaveask.go, bare.go, publish.go, owed.go, flush.go, deleterange.go,
-// resolve.go, dead.go, deadtables.go, compact.go, fair.go, merge.go, tidy.go, grace.go,
-// relocate.go,
-// background.go, pace.go, logbound.go, throttle.go, settle.go, open.go,
-// recover.go, lost.go, orphan.go, close.go, broken.go, dirsync.go, blame.go,
-// check.go, checkrun.go, checkfiles.go, checkalone.go, checkreach.go,
-// checkdeep.go, checkcontent.go, checkplain.go, repair.go, verify.go, backup.go,
-// backuppin.go, backuplog.go, backupsink.go, backupdir.go, info.go, stats.go,
-// timings.go, latency.go, meter.go, options.go, limits.go, errors.go.
+// forkmany.go, dropmany.go, snapshot.go, view.go, flat.go, sieve.go, idleviews.go,
+// read.go, iter.go, stack.go, weave.go, woven.go, weaveask.go, bare.go, publish.go,
+// owed.go, flush.go, deleterange.go, resolve.go, dead.go, deadtables.go, compact.go,
+// fair.go, merge.go, tidy.go, grace.go, relocate.go, background.go, pace.go,
+// logbound.go, throttle.go, turn.go (one caller at a time), settle.go, open.go,
+// recover.go, lost.go, orphan.go, close.go, broken.go, dirsync.go, blame.go, check.go,
+// checkrun.go, checkfiles.go, checkalone.go, checkreach.go, checkdeep.go,
+// checkcontent.go, checkplain.go, repair.go, verify.go, backup.go, backuppin.go,
+// backuplog.go, backupsink.go, backupdir.go, info.go, stats.go, timings.go,
+// latency.go, meter.go, options.go, limits.go, errors.go.
 package engine

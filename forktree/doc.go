@@ -30,7 +30,7 @@
 // All of this may give a picker new work. A Watch gathers the paths on which it does, so
 // that nobody has to look at the others.
 //
-// Read the files in this order: node.go, kids.go, forks.go, snapshotorder.go, run.go, chunk.go, file.go, tree.go, refs.go,
-// claim.go, swap.go, marks.go, replace.go, transaction.go, load.go, path.go, watch.go,
-// sizes.go, draw.go, verify.go.
+// Read the files in this order: node.go, kids.go, forks.go, snapshotorder.go,
+// run.go, chunk.go, file.go, tree.go, refs.go, claim.go, swap.go, marks.go, replace.go,
+// transaction.go, load.go, path.go, watch.go, sizes.go, draw.go, verify.go.
 package forktree

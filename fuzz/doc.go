@@ -21,13 +21,15 @@
 //  4. It crashes some images again within recovery, and goes on writing on others;
 //     at the end the store's own check must find nothing.
 //
-// Files in reading order: trial.go, trials.go, counts.go, config.go. Then what
-// does operations: driver.go (one operation), noting.go, refusal.go, reading.go,
-// held.go (iterators that live long), readers.go (goroutines beside), transcript.go
-// (what was seen, to compare configurations), modelrun.go, resume.go. With crashes:
-// history.go, tap.go, image.go, judge.go, crashrun.go, scripts.go (every short
-// script), packs.go (tables that are relocated), crashtrials.go, crowd.go (several clients), deleters.go (several that
-// delete from tables they share). With faults: faultrun.go, faulttrials.go. Trials
-// of deletes in all three ways are in deletetrials.go. When something is wrong:
-// check.go, failure.go.
+// Files in reading order: trial.go, trials.go, parallel.go (on every processor),
+// counts.go, config.go. Then what does operations: driver.go (one operation),
+// noting.go, refusal.go, reading.go, listing.go (what the store says of its forks),
+// backups.go (what a copy holds), held.go (iterators that live long), readers.go
+// (goroutines beside), transcript.go (what was seen, to compare configurations),
+// modelrun.go, resume.go. With crashes: history.go, tap.go, image.go, judge.go,
+// crashrun.go, scripts.go (every short script), manyscripts.go (the same with several
+// forks at once), packs.go (tables that are relocated), crashtrials.go, crowd.go
+// (several clients), deleters.go (several that delete from tables they share). With
+// faults: faultrun.go, faulttrials.go. Trials of deletes in all three ways are in
+// deletetrials.go. When something is wrong: check.go, failure.go.
 package fuzz

@@ -29,9 +29,9 @@
 // A failed write or sync poisons the log: positions that were not durable by
 // then may or may not be found by the next Load, and nothing is tried again.
 //
-// Reading order: FORMAT.md, state.go, forks.go (the
-// set of forks), nameslabs.go, order.go, transaction.go, marks.go (dead rows), check.go,
-// edit.go (one transaction as bytes), split.go, frame.go, header.go, current.go,
-// window.go, load.go, file.go, create.go, copy.go, log.go, sync.go, rewrite.go,
-// dump.go.
+// Reading order: FORMAT.md, state.go, forks.go (the set of forks), nameslabs.go,
+// order.go, transaction.go, marks.go (dead rows), check.go, diff.go (from one state to
+// another), edit.go (one transaction as bytes), split.go, frame.go, header.go,
+// current.go, window.go, load.go, file.go, create.go, copy.go, log.go, sync.go,
+// rewrite.go, dump.go.
 package manifest

@@ -46,6 +46,7 @@
 //	reader.go        open a table, find a row
 //	load.go          get one block from cache or disk
 //	iter.go          walk the live rows
+//	ordinal.go       go to a row by its number
 //	finder.go        find the numbers of many rows, within a budget
 //	cache.go         which blocks stay in memory
 //	descriptors.go   which files stay open

@@ -52,6 +52,7 @@
 //	evidence.go    the search for a mark behind a bad offset
 //	chain.go       which segments make up the log
 //	replay.go      Replay and Recovered
+//	verify.go      the same for a check, which goes on behind a fault
 //	log.go         Log and Append; extent.go: how long it is
 //	commit.go      Write, Sync, rotation
 //	ahead.go       zeros ahead of small groups that are fsynced

@@ -20,5 +20,5 @@
 //
 // Files in reading order: config.go, flags.go, file.go, value.go, address.go, tls.go,
 // node.go, reload.go, drain.go, ready.go, admin.go, metrics.go,
-// storemetrics.go, callmetrics.go, logger.go, notify.go.
+// storemetrics.go, free_*.go (room on the disk), callmetrics.go, logger.go, notify.go.
 package node

@@ -1,8 +1,9 @@
 // Command tine works on a store from the command line: keys, forks, snapshots,
 // directory trees, and what is needed to look after a store.
 //
-// Only "tine serve" stays, and what it serves is not decided here. Every other call does one thing to a store: one that it opens
-// and closes (--data), or a node's (--addr). Only one process can have a store open.
+// Only "tine serve" stays, and what it serves is not decided here. Every other call does
+// one thing to a store: one that it opens and closes (--data), or a node's (--addr).
+// Only one process can have a store open.
 //
 // The life of one call:
 //
@@ -18,8 +19,9 @@
 //     into an exit code (exit.go has the list, "tine help exit-codes" prints it).
 //
 // Files in reading order: main.go, run.go, exit.go, usage.go, open.go, target.go,
-// embedded.go, remote.go, text.go,
-// confirm.go, progress.go; then the verbs: get.go, put.go, del.go, scan.go, batch.go,
-// fork.go, forklist.go, forktree.go, snapshot.go, import.go, export.go, check.go, checktext.go,
-// dump.go, stats.go, backup.go, demo.go, serve.go, token.go. TREE.md describes what import stores.
+// embedded.go, remote.go, within.go (is a directory in another), text.go, confirm.go,
+// progress.go; then the verbs: get.go, put.go, del.go, scan.go, batch.go, fork.go,
+// forkcreate.go, forkdrop.go, forklist.go, forktree.go, snapshot.go, import.go,
+// export.go, check.go, checktext.go, dump.go, stats.go, backup.go, demo.go, serve.go,
+// token.go, owner_*.go (a file stays whose it was). TREE.md describes what import stores.
 package main

@@ -20,6 +20,6 @@
 // starts its own binary again, which looks into the environment for the name of
 // what to do.
 //
-// Files in reading order: book.go, full.go, handles.go, sizes.go, child.go,
-// forks.go, atonce.go, descriptors.go, memory.go, mount_linux.go.
+// Files in reading order: trial.go, book.go, full.go, handles.go, sizes.go, child.go,
+// forks.go, atonce.go, descriptors_linux.go, memory.go, mount_linux.go.
 package limits

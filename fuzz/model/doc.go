@@ -15,6 +15,7 @@
 //  3. It does the thing and compares.
 //
 // Files in reading order: state.go (forks, snapshots, what each operation does),
-// lineage.go (what came of what), compare.go (equality and the first difference in
-// words), sortedmap.go (the immutable sorted map beneath them).
+// many.go (several forks by one), lineage.go (what came of what), compare.go (equality
+// and the first difference in words), sortedmap.go (the immutable sorted map beneath
+// them).
 package model

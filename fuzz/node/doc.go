@@ -23,5 +23,6 @@
 // In the end the node is stopped gently, and the deep check reads its directory.
 //
 // Read the files in this order: kill.go, stretch.go, caller.go, draw.go, calls.go,
-// state.go, judge.go, value.go, process.go; then hostile.go and attacks.go.
+// state.go, judge.go, value.go, process.go, race_*.go (is the node built with
+// the race detector); then hostile.go and attacks.go.
 package node

@@ -12,5 +12,5 @@
 //  3. The runtime gives parts of a page back when the heap shrinks, as it does with any
 //     other memory.
 //
-// Files: hugepages.go; advise_linux.go and advise_other.go are what the systems have.
+// Files in reading order: hugepages.go; advise_linux.go and advise_other.go are what the systems have.
 package hugepages

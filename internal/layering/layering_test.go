@@ -1,4 +1,5 @@
-// Package layering holds the test that the project's arrows point one way.
+// Package layering holds the tests that the project's arrows point one way, and that
+// each package says in which order it is read.
 package layering
 
 import (

@@ -23,7 +23,7 @@
 //
 // Read the files in this order: server.go, options.go, limits.go, auth.go, observe.go,
 // rules.go, listen.go, handshake.go, shares.go, account.go, deadline.go, call.go,
-// lanes.go, outlast.go, stream.go, admit.go, rates.go, decode.go, answer.go, resolve.go, system.go, requests.go, get.go, write.go, scan.go,
-// create.go, names.go, list.go, drop.go, keeper.go, snapshots.go, admin.go, report.go, backup.go,
-// check.go.
+// lanes.go, outlast.go, stream.go, admit.go, rates.go, decode.go, answer.go, resolve.go,
+// system.go, requests.go, get.go, write.go, scan.go, create.go, names.go, list.go,
+// drop.go, keeper.go, snapshots.go, admin.go, report.go, backup.go, check.go.
 package server

@@ -11,5 +11,5 @@
 //  3. The client's FromStatus makes an Error of it, which matches the values of
 //     all kinds that it came with.
 //
-// Read errors.go, kinds.go, status.go, hiding.go.
+// Files in reading order: errors.go, kinds.go, status.go, hiding.go.
 package wire

@@ -4,11 +4,11 @@
 // It is not a simulation of any real file system: it orders nothing. Each name
 // operation survives a power loss on its own until its directory is synced, and
 // each 512-byte sector until its file is; after a failed sync that stays so, though
-// the next one succeeds. Real file systems keep more, each in its own way; a store that survives here relies on none of them. Two mercies
-// are granted, and both are assumptions about disks: bytes not written since
-// the last sync are not harmed by a write to other bytes of the same sector
-// (powersafe overwrite), and zeros that were preallocated never turn into
-// garbage.
+// the next one succeeds. Real file systems keep more, each in its own way; a store that
+// survives here relies on none of them. Two mercies are granted, and both are
+// assumptions about disks: bytes not written since the last sync are not harmed by a
+// write to other bytes of the same sector (powersafe overwrite), and zeros that were
+// preallocated never turn into garbage.
 //
 // The life of one crash test:
 //

@@ -20,5 +20,6 @@
 // nothing it does can land outside the directory it was given.
 //
 // Files in reading order: entry.go (the envelope), key.go (paths and keys),
-// walk.go, stored.go, import.go, content.go, inspect.go, export.go.
+// source.go (where trees are kept), walk.go, stored.go, import.go, content.go,
+// inspect.go, export.go.
 package tree

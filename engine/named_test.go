@@ -8,14 +8,19 @@ import (
 	"github.com/tinedb/tine/engine"
 )
 
+// opened is a store that must close well when the test ends, and its main fork.
+func opened(t *testing.T, o *engine.Options) (*engine.Store, *engine.Fork) {
+	t.Helper()
+	s, err := engine.Open(t.TempDir(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s, fork(t, s, engine.MainFork)
+}
+
 // After a rename every verb of a handle that was made for the old name must refuse,
 // and none may have touched the fork; a plain handle goes on.
 func TestAHandleForANameMeansNothingAfterARename(t *testing.T) {
-	store, err := engine.Open(t.TempDir(), nil)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
-	base, err := store.Fork(engine.MainFork)
-	require.NoError(t, err)
+	store, base := opened(t, nil)
 	other, err := base.Fork("other")
 	require.NoError(t, err)
 	plain, err := base.Fork("a")
@@ -76,9 +81,7 @@ func TestAHandleForANameMeansNothingAfterARename(t *testing.T) {
 
 // Another fork that takes the name over is not the one that the handle means.
 func TestAHandleForANameIsNotForWhoeverTakesTheName(t *testing.T) {
-	store, err := engine.Open(t.TempDir(), nil)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
+	store, _ := opened(t, nil)
 	base, err := store.ForkWhileNamed(engine.MainFork)
 	require.NoError(t, err)
 	plain, err := base.Fork("a")
@@ -97,11 +100,7 @@ func TestAHandleForANameIsNotForWhoeverTakesTheName(t *testing.T) {
 }
 
 func TestABatchOfTwoHandlesForTwoNamesOfOneForkIsRefused(t *testing.T) {
-	s, err := engine.Open(t.TempDir(), &engine.Options{Manual: true})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
-	main, err := s.Fork(engine.MainFork)
-	require.NoError(t, err)
+	s, main := opened(t, &engine.Options{Manual: true})
 	f, err := main.Fork("a")
 	require.NoError(t, err)
 	asA, err := s.ForkWhileNamed("a")
@@ -118,11 +117,7 @@ func TestABatchOfTwoHandlesForTwoNamesOfOneForkIsRefused(t *testing.T) {
 }
 
 func TestABatchDoesNotForgetThatAHandleIsForAName(t *testing.T) {
-	s, err := engine.Open(t.TempDir(), &engine.Options{Manual: true})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
-	main, err := s.Fork(engine.MainFork)
-	require.NoError(t, err)
+	s, main := opened(t, &engine.Options{Manual: true})
 	f, err := main.Fork("a")
 	require.NoError(t, err)
 	bound, err := s.ForkWhileNamed("a")
@@ -138,11 +133,7 @@ func TestABatchDoesNotForgetThatAHandleIsForAName(t *testing.T) {
 // refuse, and none may have touched the snapshot, nor read it, nor say what it is called
 // now; a plain handle goes on.
 func TestASnapshotsHandleForANameMeansNothingAfterARename(t *testing.T) {
-	store, err := engine.Open(t.TempDir(), nil)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
-	base, err := store.Fork(engine.MainFork)
-	require.NoError(t, err)
+	store, base := opened(t, nil)
 	other, err := base.Fork("other")
 	require.NoError(t, err)
 	key, value := []byte("k"), []byte("v")
@@ -210,12 +201,8 @@ func TestASnapshotsHandleForANameMeansNothingAfterARename(t *testing.T) {
 }
 
 func TestASnapshotsHandleForANameIsNotForWhoeverTakesTheName(t *testing.T) {
-	store, err := engine.Open(t.TempDir(), nil)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
-	base, err := store.Fork(engine.MainFork)
-	require.NoError(t, err)
-	_, err = store.SnapshotWhileNamed("a")
+	store, base := opened(t, nil)
+	_, err := store.SnapshotWhileNamed("a")
 	require.ErrorIs(t, err, engine.ErrSnapshotNotFound)
 	plain, err := base.Snapshot("a")
 	require.NoError(t, err)
@@ -237,13 +224,9 @@ func TestASnapshotsHandleForANameIsNotForWhoeverTakesTheName(t *testing.T) {
 // Handles come and go by the call, and what they read through is one and goes with the
 // snapshot: no table may stay because of a handle that nobody has any more.
 func TestHandlesOfASnapshotKeepNothingWhenItIsDropped(t *testing.T) {
-	store, err := engine.Open(t.TempDir(), &engine.Options{Manual: true})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
-	base, err := store.Fork(engine.MainFork)
-	require.NoError(t, err)
+	store, base := opened(t, &engine.Options{Manual: true})
 	require.NoError(t, base.Set([]byte("k"), []byte("v")))
-	_, err = base.Snapshot("a")
+	_, err := base.Snapshot("a")
 	require.NoError(t, err)
 	require.NoError(t, base.DeleteRange(nil, nil))
 	require.NoError(t, store.Flush())

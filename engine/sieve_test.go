@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -17,15 +15,7 @@ import (
 // sieveAll makes the sieves of all flats that are in use, from the oldest on or in any
 // order, and gives how many there are.
 func (m *marking) sieveAll(rng *rand.Rand) (made int) {
-	var all []*flat
-	for f := range m.flats() {
-		all = append(all, f)
-	}
-	slices.SortFunc(all, func(a, b *flat) int { return cmp.Compare(a.node.ID, b.node.ID) })
-	if rng != nil {
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	}
-	for _, f := range all {
+	for _, f := range m.flatsInOrder(rng) {
 		m.s.mu.Lock()
 		v := m.s.viewOfFlatLocked(f)
 		m.s.mu.Unlock()
@@ -39,22 +29,6 @@ func (m *marking) sieveAll(rng *rand.Rand) (made int) {
 	return made
 }
 
-func (m *marking) requireAll(want map[string]map[string]string) {
-	m.Helper()
-	for name, rows := range want {
-		for k := range 300 {
-			key := fmt.Sprintf("k%03d", k)
-			got, err := m.fork(name).Get([]byte(key))
-			if value, ok := rows[key]; ok {
-				require.NoError(m, err, "%s of %s", key, name)
-				require.Equal(m, value, string(got), "%s of %s", key, name)
-			} else {
-				require.ErrorIs(m, err, ErrNotFound, "%s of %s is %q", key, name, got)
-			}
-		}
-	}
-}
-
 // Forks of one another, with deletes and range deletes, flushes and merges, are read
 // with every sieve that there can be.
 func TestLookupsThroughSievesFindWhatIsThere(t *testing.T) {
@@ -62,57 +36,16 @@ func TestLookupsThroughSievesFindWhatIsThere(t *testing.T) {
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 5))
 		m := newMarking(t, 512)
-		want := map[string]map[string]string{MainFork: {}}
-		for k := 0; k < 300; k += 2 { // a base of more tables than a sieve is made of
-			key, value := fmt.Sprintf("k%03d", k), fmt.Sprintf("%0200d", k)
-			require.NoError(t, m.fork(MainFork).Set([]byte(key), []byte(value), NoSync))
-			want[MainFork][key] = value
-		}
-		m.flush()
-		names := []string{MainFork}
-		for step := range 60 {
-			name := names[len(names)-1-rng.IntN(min(3, len(names)))]
-			f, rows := m.fork(name), want[name]
-			for range 1 + rng.IntN(4) {
-				k := fmt.Sprintf("k%03d", rng.IntN(300))
-				switch n := rng.IntN(16); {
-				case n == 0:
-					require.NoError(t, f.DeleteRange([]byte(k), []byte(k+"x")))
-					delete(rows, k)
-				case n < 4:
-					require.NoError(t, f.Delete([]byte(k)))
-					delete(rows, k)
-				default:
-					v := fmt.Sprint("v", step)
-					require.NoError(t, f.Set([]byte(k), []byte(v)))
-					rows[k] = v
+		m.kindred(rng, 4, 6, func() {
+			m.requireKindred()
+			made += m.sieveAll(rng)
+			for f := range m.flats() {
+				if sv := f.sieve.Load(); sv != nil && sv.next != nil {
+					jumped++
 				}
 			}
-			if len(names) < 30 {
-				child := fmt.Sprint("f", len(names))
-				m.makeFork(name, child)
-				names, want[child] = append(names, child), map[string]string{}
-				for k, v := range rows {
-					want[child][k] = v
-				}
-			}
-			switch {
-			case rng.IntN(6) == 0:
-				m.flush()
-			case rng.IntN(30) == 0:
-				require.NoError(t, m.s.Compact())
-			}
-			if step%20 == 19 {
-				m.requireAll(want) // makes the views
-				made += m.sieveAll(rng)
-				for f := range m.flats() {
-					if sv := f.sieve.Load(); sv != nil && sv.next != nil {
-						jumped++
-					}
-				}
-				m.requireAll(want)
-			}
-		}
+			m.requireKindred()
+		})
 	}
 	require.Greater(t, made, 50)
 	require.Greater(t, jumped, 10, "with something below")
@@ -173,13 +106,7 @@ func TestSievesGoWithTheirFlatsAndStayWithinTheirRoom(t *testing.T) {
 	require.Positive(t, m.sieveAll(nil))
 	require.Positive(t, m.s.mu.sieveBytes)
 	require.NoError(t, m.s.Verify())
-	for _, name := range []string{MainFork, "top", "f0", "f1", "f2", "f3", "f4", "f5"} {
-		f := m.fork(name).inTree()
-		m.s.mu.Lock()
-		m.s.forgetForkViewLocked(f)
-		m.s.mu.Unlock()
-	}
-	require.Empty(t, m.flats())
+	m.forgetViews()
 	require.Zero(t, m.s.mu.sieveBytes)
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -20,15 +21,7 @@ import (
 // weaveAll makes the weaves of all flats that are in use, from the oldest on or in any
 // order, and gives how many there are.
 func (m *marking) weaveAll(rng *rand.Rand) (made int) {
-	var all []*flat
-	for f := range m.flats() {
-		all = append(all, f)
-	}
-	slices.SortFunc(all, func(a, b *flat) int { return cmp.Compare(a.node.ID, b.node.ID) })
-	if rng != nil {
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	}
-	for _, f := range all {
+	for _, f := range m.flatsInOrder(rng) {
 		if m.weaveAt(f) {
 			made++
 		}
@@ -99,64 +92,23 @@ func TestWalksThroughWeavesFindWhatIsThere(t *testing.T) {
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 6))
 		m := newMarking(t, 512)
-		want := map[string]map[string]string{MainFork: {}}
-		for k := 0; k < 300; k += 2 {
-			key, value := fmt.Sprintf("k%03d", k), fmt.Sprintf("%0200d", k)
-			require.NoError(t, m.fork(MainFork).Set([]byte(key), []byte(value), NoSync))
-			want[MainFork][key] = value
-		}
-		m.flush()
-		names := []string{MainFork}
-		for step := range 60 {
-			name := names[len(names)-1-rng.IntN(min(3, len(names)))]
-			f, rows := m.fork(name), want[name]
-			for range 1 + rng.IntN(8) {
-				k := fmt.Sprintf("k%03d", rng.IntN(300))
-				switch n := rng.IntN(16); {
-				case n == 0:
-					require.NoError(t, f.DeleteRange([]byte(k), []byte(k+"x")))
-					delete(rows, k)
-				case n < 4:
-					require.NoError(t, f.Delete([]byte(k)))
-					delete(rows, k)
-				default:
-					v := fmt.Sprint("v", step)
-					require.NoError(t, f.Set([]byte(k), []byte(v)))
-					rows[k] = v
+		m.kindred(rng, 8, 4, func() {
+			m.requireKindred()
+			room := m.s.opts.TableCacheBytes
+			if rng.IntN(2) == 0 {
+				m.s.opts.TableCacheBytes = weaveShare * weaveBytesARow * 149 // not for the base
+			}
+			made += m.weaveAll(rng)
+			m.s.opts.TableCacheBytes = room
+			for f := range m.flats() {
+				if w := f.weave.Load(); w != nil && w.next != nil {
+					onwards++
 				}
 			}
-			if len(names) < 30 {
-				child := fmt.Sprint("f", len(names))
-				m.makeFork(name, child)
-				names, want[child] = append(names, child), map[string]string{}
-				for k, v := range rows {
-					want[child][k] = v
-				}
+			for _, name := range slices.Sorted(maps.Keys(m.want)) {
+				walked += m.walkAt(name, m.want[name], rng)
 			}
-			switch {
-			case rng.IntN(4) == 0:
-				m.flush()
-			case rng.IntN(30) == 0:
-				require.NoError(t, m.s.Compact())
-			}
-			if step%20 == 19 {
-				m.requireAll(want) // makes the views
-				room := m.s.opts.TableCacheBytes
-				if rng.IntN(2) == 0 {
-					m.s.opts.TableCacheBytes = weaveShare * weaveBytesARow * 149 // not for the base
-				}
-				made += m.weaveAll(rng)
-				m.s.opts.TableCacheBytes = room
-				for f := range m.flats() {
-					if w := f.weave.Load(); w != nil && w.next != nil {
-						onwards++
-					}
-				}
-				for name, rows := range want {
-					walked += m.walkAt(name, rows, rng)
-				}
-			}
-		}
+		})
 	}
 	require.Greater(t, made, 50)
 	require.Greater(t, walked, 100)
@@ -291,13 +243,7 @@ func TestWeavesGoWithTheirFlatsAndStayWithinTheirRoom(t *testing.T) {
 	require.Positive(t, m.weaveAll(nil))
 	require.Positive(t, m.s.mu.weaveBytes)
 	require.NoError(t, m.s.Verify())
-	for _, name := range []string{MainFork, "top", "f0", "f1", "f2", "f3", "f4", "f5"} {
-		f := m.fork(name).inTree()
-		m.s.mu.Lock()
-		m.s.forgetForkViewLocked(f)
-		m.s.mu.Unlock()
-	}
-	require.Empty(t, m.flats())
+	m.forgetViews()
 	require.Zero(t, m.s.mu.weaveBytes)
 }
 

@@ -18,22 +18,7 @@ func ForksAtOnce(dir string, counts *fuzz.Counts) error {
 	}
 	m := &many{counts: counts, dir: dir, memory: newMemory(), nodes: 4} // main is written three times
 	c := &crowd{many: m}
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
-		{"begin", m.begin}, {"make", c.make}, {"read", c.readAll}, {"measure", m.measure}, {"reopen", m.reopen},
-		{"read again", c.readAll}, {"drop", c.dropAll}, {"rest", m.rest},
-	} {
-		if err := step.do(); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-		if err := m.memory.look(); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-	}
-	m.memory.note(counts)
-	return nil
+	return m.live(c.make, c.readAll, c.dropAll)
 }
 
 // crowd is many forks of one cut. They are called "agent-", and every writtenEvery-th

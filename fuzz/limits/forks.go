@@ -59,22 +59,7 @@ func ManyForks(dir string, counts *fuzz.Counts) error {
 		return err
 	}
 	m := &many{counts: counts, dir: dir, memory: newMemory(), nodes: 2}
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
-		{"begin", m.begin}, {"make", m.make}, {"read", m.readAll}, {"measure", m.measure}, {"reopen", m.reopen},
-		{"read again", m.readAll}, {"drop", m.dropAll}, {"rest", m.rest},
-	} {
-		if err := step.do(); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-		if err := m.memory.look(); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-	}
-	m.memory.note(counts)
-	return nil
+	return m.live(m.make, m.readAll, m.dropAll)
 }
 
 type many struct {
@@ -84,6 +69,26 @@ type many struct {
 	store  *engine.Store
 	empty  uint64 // heap with the base only
 	nodes  int    // at most that the last fork may have
+}
+
+// live is what happens in a store whose forks are made, read through and dropped so.
+func (m *many) live(make, read, drop func() error) error {
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"begin", m.begin}, {"make", make}, {"read", read}, {"measure", m.measure}, {"reopen", m.reopen},
+		{"read again", read}, {"drop", drop}, {"rest", m.rest},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		if err := m.memory.look(); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	m.memory.note(m.counts)
+	return nil
 }
 
 func (m *many) open() error {

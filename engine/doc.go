@@ -38,7 +38,7 @@
 //
 // Read the files in this order: store.go, batch.go, fork.go, active.go, named.go,
 // forkmany.go, dropmany.go, snapshot.go, view.go, flat.go, sieve.go, idleviews.go,
-// read.go, iter.go, stack.go, weave.go, woven.go, weaveask.go, bare.go, publish.go,
+// read.go, iter.go, stack.go, earned.go, weave.go, woven.go, weaveask.go, bare.go, publish.go,
 // owed.go, flush.go, deleterange.go, resolve.go, dead.go, deadtables.go, compact.go,
 // fair.go, merge.go, tidy.go, grace.go, relocate.go, background.go, pace.go,
 // logbound.go, throttle.go, turn.go (one caller at a time), settle.go, open.go,

@@ -118,11 +118,11 @@ func (l layer) rowsIfSmall() (n int, small bool) {
 // by as there are rows, it has the memory worker make a sieve: so making it costs each
 // of them about as much as a row takes to be read. The caller's view keeps the flat.
 func (s *Store) askForSieve(f *flat) {
-	if s.opts.Manual || s.opts.ReadOnly || f.asked.Load() < 0 {
+	if !s.earns() || f.asked.Load() < 0 {
 		return
 	}
 	asked := f.asked.Add(askEvery)
-	if _, rows, _, _, ok := f.sieveScope(); !ok || asked < int64(rows) {
+	if _, rows, _, _, ok := f.sieveScope(); !ok || asked < s.enough(int64(rows)) {
 		return
 	}
 	f.asked.Store(sieveAsked)
@@ -131,6 +131,9 @@ func (s *Store) askForSieve(f *flat) {
 		f.asked.Store(0)
 	}
 	s.mu.Unlock()
+	if s.opts.Manual {
+		s.makeSieves()
+	}
 	s.wake()
 }
 
@@ -160,7 +163,7 @@ const sieveAsked = -1 << 40
 // left out: it is not needed for anything.
 func (s *Store) makeSieves() {
 	for range sievesATurn {
-		if s.overBudget() || s.logTooLong() {
+		if s.workerNeeded() {
 			return // flushes come first
 		}
 		v := s.nextAsked(&s.mu.sievesAsked)
@@ -216,7 +219,7 @@ func (s *Store) makeSieve(v *view) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.sieveBytes+sv.keys.Bytes() > s.opts.TableCacheBytes/sieveShare {
+	if f.sieve.Load() != nil || s.mu.sieveBytes+sv.keys.Bytes() > s.opts.TableCacheBytes/sieveShare {
 		return nil
 	}
 	s.mu.sieveBytes += sv.keys.Bytes()

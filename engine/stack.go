@@ -129,6 +129,7 @@ func (st *stack) open(v *view, at ids.LSN) {
 			return
 		}
 		if w := below.weave.Load(); w != nil && v.fits(w) {
+			v.s.opts.Schedule.Walked()
 			st.add(st.wovenIter(v, w), hidden)
 			if w.next == nil {
 				return

@@ -110,12 +110,12 @@ func (t *deadTables) deadIn(tables []*forktree.Table) (n uint64) {
 // reading all rows of a weave, it has the memory worker make one. The caller's view keeps the flat.
 func (v *view) noteSteps(steps int) {
 	f := v.flat
-	if f == nil || v.s.opts.Manual || v.s.opts.ReadOnly || f.steps.Load() < 0 {
+	if f == nil || !v.s.earns() || f.steps.Load() < 0 {
 		return
 	}
 	asked, enough := f.steps.Add(int64(steps)), f.enough.Load()
 	if enough == 0 {
-		enough = f.worthOfWeave(v.s.roomForWeaves())
+		enough = v.s.enough(f.worthOfWeave(v.s.roomForWeaves()))
 		f.enough.Store(enough)
 	}
 	if asked < enough {
@@ -127,6 +127,9 @@ func (v *view) noteSteps(steps int) {
 		f.steps.Store(0)
 	}
 	v.s.mu.Unlock()
+	if v.s.opts.Manual {
+		v.s.makeWeaves()
+	}
 	v.s.wake()
 }
 
@@ -191,7 +194,7 @@ func (s *Store) makeWeave(v *view) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.weaveBytes+w.bytes() > s.roomForWeaves() {
+	if f.weave.Load() != nil || s.mu.weaveBytes+w.bytes() > s.roomForWeaves() {
 		return nil
 	}
 	s.mu.weaveBytes += w.bytes()
@@ -215,7 +218,7 @@ func (s *Store) noWeaveNow() error {
 	if err := s.stopped(); err != nil {
 		return err
 	}
-	if s.overBudget() || s.logTooLong() || s.back.isUrgent() {
+	if s.workerNeeded() || s.back.isUrgent() {
 		return errNoWeaveNow
 	}
 	return nil

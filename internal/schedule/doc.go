@@ -68,5 +68,5 @@
 //	OrphanRemoving      an open knows a file that nothing      it is unlinked                      the open: nobody else has the store
 //	                    names
 //
-// Files in reading order: point.go, schedule.go.
+// Files in reading order: point.go, schedule.go, eager.go.
 package schedule

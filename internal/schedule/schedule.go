@@ -7,6 +7,7 @@ import "time"
 type Schedule struct {
 	reached      func(Point)
 	rewriteBytes int64
+	walked       func() // nil: not eager
 }
 
 // New makes a schedule that calls reached in the goroutine that comes to a point.

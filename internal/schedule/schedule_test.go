@@ -37,3 +37,21 @@ func TestEveryPointHasANameOfItsOwn(t *testing.T) {
 		seen[p.String()] = true
 	}
 }
+
+func TestAnEagerScheduleWatchesAsBefore(t *testing.T) {
+	var none *Schedule
+	require.False(t, none.IsEager())
+	none.Walked()
+	walked, reached := 0, 0
+	s := New(7, func(Point) { reached++ })
+	require.False(t, s.IsEager())
+	s.Walked()
+	for i, e := range []*Schedule{none.Eager(func() { walked++ }), s.Eager(func() { walked++ })} {
+		require.True(t, e.IsEager())
+		e.Walked()
+		e.Reach(LogSyncing)
+		require.Equal(t, i+1, walked)
+		require.Equal(t, i, reached)
+		require.EqualValues(t, 7*i, e.RewriteBytes())
+	}
+}

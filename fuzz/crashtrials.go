@@ -36,10 +36,11 @@ func randomCrashTrial() Trial {
 // across branch points, joins, and files that become unreachable by them.
 func mergeCrashTrial() Trial {
 	how := crashes{config: CrashConfig(), stride: 9, powers: 1, depth: 1, goOn: 6}
+	how.config.Eager = true
 	return crashTrial("crash-merges", ops.Merging(), 260, how, 12, map[string]int{
 		"images": 3500, "images during compact": 400, "images before a table file is unlinked": 200,
 		"store: merges": 100, "store: merges across a branch point": 5, "store: joins": 5, "store: tombstones dropped": 50,
-		"images in a rewrite": 100,
+		"images in a rewrite": 100, "iterators through a weave, no background work": 10000,
 	})
 }
 

@@ -35,6 +35,7 @@ func deleteTrial() Trial {
 			"range deletes of rows that the parent has and keeps":                             500,
 			"held iterator read after a range delete under it":                                1000,
 			"held iterator read after a range delete under it and then a flush or compaction": 500,
+			"iterators through a weave, no background work":                                   300,
 			"iterators read again beside the driver after something changed":                  500,
 			"store: flushes": 5000, "store: merges": 2000, "store: merges across a branch point": 500,
 			"store: rows marked": 40000, "store: tombstones resolved": 10000, "store: vectors translated": 2000, "store: vectors staged": 4000,

@@ -64,7 +64,7 @@ func (d *Driver) agree(op ops.Op, got, want error) error {
 // OpenDriver makes a new store and a driver for it.
 func OpenDriver(fs vfs.FS, dir string, c Config, history *History, counts *Counts) (*Driver, error) {
 	d := &Driver{
-		options: c.Options, dir: dir, state: model.New(), history: history, counts: counts,
+		options: c.Opening(counts), dir: dir, state: model.New(), history: history, counts: counts,
 		held: map[int]*held{}, writtenIn: map[int]bool{},
 	}
 	d.options.FS = fs

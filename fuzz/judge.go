@@ -154,7 +154,7 @@ func (j *Judge) look(fs *crashfs.FS) (l listing, v model.View, after *crashfs.FS
 }
 
 func (j *Judge) open(fs *crashfs.FS) (*engine.Store, error) {
-	o := j.config.Options
+	o := j.config.Opening(j.counts)
 	o.FS = fs
 	s, err := engine.Open(storeDir, &o)
 	if err != nil {
@@ -231,7 +231,7 @@ func (j *Judge) writeOn(fs *crashfs.FS, k int, known *births, rng *rand.Rand) er
 		return err
 	}
 	d := &Driver{
-		options: j.config.Options, dir: storeDir, store: s, state: j.history.state(k), counts: NewCounts(),
+		options: j.config.Opening(j.counts), dir: storeDir, store: s, state: j.history.state(k), counts: NewCounts(),
 		held: map[int]*held{}, writtenIn: map[int]bool{}, openHandles: fs.OpenFiles,
 		births: known,
 		forks:  map[int]*engine.Fork{}, snapshots: map[int]*engine.Snapshot{},

@@ -113,6 +113,7 @@ func modelTrial() Trial {
 			"flushes of a memtable that several forks share": 1000, "closed with unflushed forks": 250,
 			"store: flushes": 5000, "store: merges": 5000, "store: merges across a branch point": 2000,
 			"store: consolidations": 200, "store: files removed": 5000, "store: joins": 500,
+			"iterators through a weave, no background work": 5000, "store: sieves": 300, "store: weaves": 500,
 			"store: rows marked": 40000, "store: tombstones resolved": 6000, "store: vectors translated": 3000, "store: vectors staged": 3000,
 			"store: merges because of dead rows": 4000, "store: tables relocated": 500, "closed with vectors": 500, "operation deleterange": 5000,
 			"batch with a range delete over several forks": 1000, "range deletes of rows that the parent has and keeps": 1000,

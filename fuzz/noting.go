@@ -159,6 +159,8 @@ func (d *Driver) noteStats() {
 	d.counts.Add("store: vectors staged", int(s.VectorsStaged))
 	d.counts.Add("store: merges because of dead rows", int(s.DeadRewrites))
 	d.counts.Add("store: tables relocated", int(s.TablesRelocated))
+	d.counts.Add("store: sieves", int(s.Sieves))
+	d.counts.Add("store: weaves", int(s.Weaves))
 	if s.Vectors > 0 {
 		d.counts.Add("closed with vectors", 1)
 	}

@@ -13,7 +13,7 @@ import (
 // judged.
 func Resume(fs vfs.FS, dir string, c Config, state model.State, counts *Counts) (*Driver, error) {
 	d := &Driver{
-		options: c.Options, dir: dir, state: state, counts: counts,
+		options: c.Opening(counts), dir: dir, state: state, counts: counts,
 		held: map[int]*held{}, writtenIn: map[int]bool{},
 	}
 	d.options.FS, d.options.MustExist = fs, true

@@ -33,13 +33,13 @@ func Hands() fuzz.Trial {
 		Sometimes: map[string]int{
 			"cycles": 7_200, "exact checks": 36, "forks made at once": 200, "drop forks of several": 15, "drop subtree of several": 8,
 			"iterators over a flush or merge": 80, "store: merges across a branch point": 150, "store: joins": 150,
-			"store: tables relocated": 1_000, "packs": 50, "runs that ended with one fork": 6,
+			"store: tables relocated": 1_000, "packs": 50, "iterators through a weave, no background work": 30, "runs that ended with one fork": 6,
 		},
 	}
 }
 
 func byManyHands(p plan, counts *fuzz.Counts) (err error) {
-	r := &run{plan: p, rng: rand.New(rand.NewPCG(p.seed, 9)), counts: counts, options: p.config.Options, dir: "store"}
+	r := &run{plan: p, rng: rand.New(rand.NewPCG(p.seed, 9)), counts: counts, options: p.config.Opening(counts), dir: "store"}
 	r.disk = crashfs.New()
 	r.faults = faultfs.New(r.disk)
 	r.unlinks = &unlinks{FS: r.faults, failed: map[string]bool{}}

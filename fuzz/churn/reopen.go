@@ -123,6 +123,7 @@ func (r *run) noteStats() {
 	r.counts.Add("store: merges because of dead rows", int(s.DeadRewrites))
 	r.counts.Add("store: merges because of shadowed rows", int(s.ShadowRewrites))
 	r.counts.Add("store: sieves", int(s.Sieves))
+	r.counts.Add("store: weaves", int(s.Weaves))
 	r.counts.Add("store: tables relocated", int(s.TablesRelocated))
 	if s.Vectors > 0 {
 		r.counts.Add("closed with vectors", 1)

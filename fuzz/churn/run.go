@@ -66,7 +66,7 @@ type frozen struct {
 
 // churn does one run.
 func churn(p plan, cycles int, counts *fuzz.Counts) (err error) {
-	r := &run{plan: p, rng: rand.New(rand.NewPCG(p.seed, 8)), counts: counts, options: p.config.Options, dir: "store"}
+	r := &run{plan: p, rng: rand.New(rand.NewPCG(p.seed, 8)), counts: counts, options: p.config.Opening(counts), dir: "store"}
 	var base vfs.FS = vfs.OS
 	if p.onDisk {
 		temporary, err := os.MkdirTemp("", "tine-churn-")

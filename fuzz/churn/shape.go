@@ -61,8 +61,8 @@ const fewKeys = 80
 var configs = []config{
 	{fuzz.Config{Name: "manual, small tables", Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 64 << 10, MaxOpenFiles: 8}}, fewKeys},
 	{fuzz.Config{Name: "background, 4 KiB memtables", Options: engine.Options{MemtableBytes: 4 << 10, SegmentBytes: 32 << 10, TableBytes: 4 << 10, BlockBytes: 512, CacheBytes: 16 << 10, TableCacheBytes: 8 << 10, MaxOpenFiles: 4}}, fewKeys},
-	{fuzz.Config{Name: "manual, one row a block, four a table", Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 16 << 10, TableBytes: 400, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}}, fewKeys},
-	{fuzz.Config{Name: "background, 32 KiB memtables", Options: engine.Options{MemtableBytes: 32 << 10, SegmentBytes: 64 << 10, TableBytes: 64 << 10, BlockBytes: 1 << 10, CacheBytes: 256 << 10, MaxOpenFiles: 16}}, fewKeys},
-	{fuzz.Config{Name: "manual, a row a table", Options: engine.Options{Manual: true, MemtableBytes: 32 << 10, SegmentBytes: 64 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 64 << 10, MaxOpenFiles: 8}}, 240},
+	{fuzz.Config{Name: "manual, one row a block, four a table", Eager: true, Options: engine.Options{Manual: true, MemtableBytes: 8 << 10, SegmentBytes: 16 << 10, TableBytes: 400, BlockBytes: 1, CacheBytes: 1, MaxOpenFiles: 2}}, fewKeys},
+	{fuzz.Config{Name: "background, 32 KiB memtables", Eager: true, Options: engine.Options{MemtableBytes: 32 << 10, SegmentBytes: 64 << 10, TableBytes: 64 << 10, BlockBytes: 1 << 10, CacheBytes: 256 << 10, MaxOpenFiles: 16}}, fewKeys},
+	{fuzz.Config{Name: "manual, a row a table", Eager: true, Options: engine.Options{Manual: true, MemtableBytes: 32 << 10, SegmentBytes: 64 << 10, TableBytes: 1, BlockBytes: 1, CacheBytes: 64 << 10, MaxOpenFiles: 8}}, 240},
 	{fuzz.Config{Name: "background, three rows a table", Options: engine.Options{MemtableBytes: 16 << 10, SegmentBytes: 64 << 10, TableBytes: 240, BlockBytes: 120, CacheBytes: 64 << 10, MaxOpenFiles: 8}}, 240},
 }

@@ -43,7 +43,7 @@ func Memory() fuzz.Trial {
 			"forks renamed": 100, "snapshots renamed": 40,
 			"packs": 300, "tables of several runs": 5_000, "store: tables relocated": 10_000, "store: joins": 2_000,
 			"chunks of several runs": 25, "runs of old and new chunks": 30, "chunks that died": 600,
-			"store: sieves": 500, "store: merges because of shadowed rows": 700,
+			"iterators through a weave, no background work": 2_000, "store: sieves": 500, "store: merges because of shadowed rows": 700,
 			"manifests that know every path": 50, "exact checks at rest": 40, "runs that end with hardly more than a new store takes": 18,
 		},
 	}

@@ -118,6 +118,8 @@ type callWatch struct{ calls, engine, took atomic.Int64 }
 
 func (w *callWatch) Started(string) {}
 
+func (w *callWatch) Refused(server.Limit) {}
+
 func (w *callWatch) Done(e server.Event) {
 	if e.Code != codes.OK || e.Method == "GetFork" {
 		return // which connecting asks for

@@ -30,6 +30,7 @@ type callMetrics struct {
 	in, out  *prometheus.CounterVec
 	rows     *prometheus.CounterVec
 	inFlight *prometheus.GaugeVec
+	refused  *prometheus.CounterVec
 
 	methods sync.Map // name → *methodMetrics
 }
@@ -61,8 +62,12 @@ func newCallMetrics(r *prometheus.Registry, log *slog.Logger, slow time.Duration
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tine_calls_in_flight", Help: "Calls that were admitted and have not ended.",
 		}, []string{"method"}),
+		refused: vec("tine_refused_total", "Calls and connections that a limit refused or ended, by the limit.", "limit"),
 	}
-	r.MustRegister(m.calls, m.seconds, m.engine, m.in, m.out, m.rows, m.inFlight)
+	r.MustRegister(m.calls, m.seconds, m.engine, m.in, m.out, m.rows, m.inFlight, m.refused)
+	for _, limit := range server.EveryLimit { // each is there from the start, so that the first shows as a rise
+		m.refused.WithLabelValues(string(limit))
+	}
 	return m
 }
 
@@ -81,6 +86,9 @@ func (m *callMetrics) method(name string) *methodMetrics {
 
 // Started is part of server.Observer.
 func (m *callMetrics) Started(method string) { m.method(method).inFlight.Inc() }
+
+// Refused is part of server.Observer.
+func (m *callMetrics) Refused(limit server.Limit) { m.refused.WithLabelValues(string(limit)).Inc() }
 
 // Done is part of server.Observer.
 func (m *callMetrics) Done(e server.Event) {

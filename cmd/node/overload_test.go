@@ -142,6 +142,13 @@ func TestANodeThatIsFullAnswers(t *testing.T) {
 	metrics := x.tells("/metrics")
 	require.Contains(t, metrics, fmt.Sprintf("\ntine_scans %d\n", scans))
 	require.Regexp(t, regexp.MustCompile(`(?m)^tine_calls_total\{code="ResourceExhausted",method="About"\} 20$`), metrics)
+	for _, limit := range server.EveryLimit {
+		met := 0
+		if limit == server.LimitCalls {
+			met = 20
+		}
+		require.Contains(t, metrics, fmt.Sprintf("\ntine_refused_total{limit=%q} %d\n", limit, met))
+	}
 	enough()
 	require.Eventually(t, func() bool { return x.server.Load().InFlight == scans }, time.Minute, time.Millisecond)
 

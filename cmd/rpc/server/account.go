@@ -62,6 +62,13 @@ func (a *account) take(who *share, n, own, most int64, now time.Time) bool {
 	return true
 }
 
+// leaves is how many bytes of answers the connection has not taken.
+func (a *account) leaves() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unread
+}
+
 // taken tells that the connection has taken n bytes of answers to a caller.
 func (a *account) taken(who *share, n int64, now time.Time) {
 	a.mu.Lock()

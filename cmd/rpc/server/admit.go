@@ -22,7 +22,7 @@ const patience = time.Second
 func (c *call) admit(method string) error {
 	s := c.s
 	if !s.shares.enter(c.lane()) {
-		return wire.Overloadf(overloadTime, "%d calls are under way", s.limits.MaxInFlight)
+		return refused(LimitCalls, wire.Overloadf(overloadTime, "%d calls are under way", s.limits.MaxInFlight))
 	}
 	c.admitted = true
 	s.o.Observer.Started(c.name())
@@ -46,7 +46,7 @@ func (c *call) admit(method string) error {
 		return err
 	}
 	if c.account != nil && !c.account.belongs(c.share) {
-		return c.full(overloadTime, someConnections)
+		return c.full(overloadTime, someConnections, 1)
 	}
 	if c.rule == nil {
 		return fmt.Errorf("%w: no such method", wire.ErrUnsupported)
@@ -57,13 +57,13 @@ func (c *call) admit(method string) error {
 	if c.rule.admin && !who.May(VerbAdmin, "") {
 		return fmt.Errorf("%w: %s may not %s the node", wire.ErrDenied, who.Name(), VerbAdmin)
 	}
-	return s.rates.begin("principal "+who.Name(), who.Rates())
+	return s.rates.begin(callerRate+who.Name(), who.Rates())
 }
 
 // join counts the call as one of a caller's.
 func (c *call) join(holder string) error {
 	if c.share = c.s.shares.join(holder, c.lane()); c.share == nil {
-		return wire.Overloadf(overloadTime, "%s has as many calls under way as are left for others", holder)
+		return refused(LimitCallsShare, wire.Overloadf(overloadTime, "%s has as many calls under way as are left for others", holder))
 	}
 	return nil
 }
@@ -89,10 +89,15 @@ func (c *call) stranger() string {
 	return host
 }
 
-// full is why a caller does not get of a resource.
-func (c *call) full(after time.Duration, r resource) error {
+// full is why a caller does not get n of a resource. Others go on meanwhile, so that of
+// two reasons which are as good it may be the other one that is counted.
+func (c *call) full(after time.Duration, r resource, n int64) error {
 	held, used, most := c.s.shares.state(c.share, r)
-	return wire.Overloadf(after, "%s: %d of %d are taken, %d of them by %s, who may have as many as are left for others", r, used, most, held, c.share.name)
+	limit, share := r.limits()
+	if used+n <= most {
+		limit = share
+	}
+	return refused(limit, wire.Overloadf(after, "%s: %d of %d are taken, %d of them by %s, who may have as many as are left for others", r, used, most, held, c.share.name))
 }
 
 // chargeFork counts the call against what a fork may take: once, however often the
@@ -102,7 +107,7 @@ func (c *call) chargeFork(name string) error {
 	if per == (Rates{}) || c.forks[name] {
 		return nil
 	}
-	if err := c.s.rates.begin("fork "+name, per); err != nil {
+	if err := c.s.rates.begin(forkRate+name, per); err != nil {
 		return err
 	}
 	if c.forks == nil {
@@ -119,9 +124,9 @@ func (c *call) spend() {
 		return
 	}
 	c.spent = c.in + c.out
-	c.s.rates.spend("principal "+c.principal.Name(), c.principal.Rates(), n)
+	c.s.rates.spend(callerRate+c.principal.Name(), c.principal.Rates(), n)
 	for name := range c.forks {
-		c.s.rates.spend("fork "+name, c.s.limits.PerFork, n)
+		c.s.rates.spend(forkRate+name, c.s.limits.PerFork, n)
 	}
 }
 
@@ -134,9 +139,9 @@ var forEver = time.Unix(1<<40, 0)
 func (c *call) pace(until time.Time) error {
 	c.spend()
 	for {
-		wait := c.s.rates.owed("principal "+c.principal.Name(), c.principal.Rates())
+		wait := c.s.rates.owed(callerRate+c.principal.Name(), c.principal.Rates())
 		for name := range c.forks {
-			wait = max(wait, c.s.rates.owed("fork "+name, c.s.limits.PerFork))
+			wait = max(wait, c.s.rates.owed(forkRate+name, c.s.limits.PerFork))
 		}
 		wait = min(wait, time.Until(until))
 		if wait <= 0 {

@@ -26,7 +26,7 @@ const answerTime = 100 * time.Millisecond
 func (c *call) encode(m proto.Message) (*encoded, error) {
 	size := proto.Size(m)
 	if size > c.s.limits.MaxSendBytes && !c.changed {
-		return nil, fmt.Errorf("%w: an answer of %d bytes; this node sends %d", wire.ErrNodeLimit, size, c.s.limits.MaxSendBytes)
+		return nil, refused(LimitAnswer, fmt.Errorf("%w: an answer of %d bytes; this node sends %d", wire.ErrNodeLimit, size, c.s.limits.MaxSendBytes))
 	}
 	c.out += int64(size)
 	options := proto.MarshalOptions{UseCachedSize: true}
@@ -39,7 +39,10 @@ func (c *call) encode(m proto.Message) (*encoded, error) {
 		most = anyBytes
 	}
 	if !c.account.take(c.share, int64(size), c.charged, most, time.Now()) {
-		return nil, c.full(answerTime, someBytes)
+		if unread := c.account.leaves(); unread+int64(size) > most {
+			return nil, refused(LimitUnread, wire.Overloadf(answerTime, "the connection leaves %d bytes of answers unread, of %d that it may", unread, most))
+		}
+		return nil, c.full(answerTime, someBytes, int64(size))
 	}
 	buffer := mem.DefaultBufferPool().Get(size)
 	data, err := options.MarshalAppend((*buffer)[:0], m)

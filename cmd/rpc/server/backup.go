@@ -57,7 +57,7 @@ func (s *Server) Backup(m *tinepb.BackupRequest, stream tinepb.Tine_BackupServer
 // copy runs the engine's backup, of which each takes memory: one at a time.
 func (c *call) copy(to engine.BackupSink, o engine.BackupOptions) (*engine.BackupReport, error) {
 	if !c.s.copying.TryLock() {
-		return nil, wire.Overloadf(overloadTime, "another backup or check is under way")
+		return nil, refused(LimitBackups, wire.Overloadf(overloadTime, "another backup or check is under way"))
 	}
 	defer c.s.copying.Unlock()
 	ctx, cancel := context.WithCancel(c.ctx)

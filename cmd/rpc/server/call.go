@@ -68,6 +68,9 @@ func (c *call) end(err *error) {
 	if c.admitted {
 		c.s.shares.leave(c.share, c.lane())
 	}
+	if limit := limitOf(*err); limit != "" {
+		c.s.o.Observer.Refused(limit)
+	}
 	answer := wire.ToStatusFor(*err, c.knows)
 	event := Event{
 		Method: c.name(), Code: answer.Code(), Err: *err, Took: time.Since(c.start), Engine: c.engine,
@@ -141,7 +144,7 @@ func (c *call) ended() error {
 // charge counts memory that the call takes until it ends.
 func (c *call) charge(n int64) error {
 	if !c.s.shares.take(c.share, someBytes, n, c.charged) {
-		return c.full(answerTime, someBytes)
+		return c.full(answerTime, someBytes, n)
 	}
 	c.charged += n
 	return nil

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/tap"
-
-	"github.com/tinedb/tine/cmd/rpc/wire"
 )
 
 // A lease ends a stream when its caller keeps it waiting. It belongs to one call.
@@ -31,7 +29,7 @@ func (s *Server) tapped(ctx context.Context, info *tap.Info) (context.Context, e
 	}
 	l := new(lease)
 	ctx, l.cancel = context.WithCancelCause(ctx)
-	ctx, l.stop = context.WithTimeoutCause(ctx, r.time(s.limits), wire.ErrTimedOut)
+	ctx, l.stop = context.WithTimeoutCause(ctx, r.time(s.limits), errTime)
 	return context.WithValue(ctx, leaseKey{}, l), nil
 }
 

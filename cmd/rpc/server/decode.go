@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // the codec that this one wraps
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -58,14 +60,14 @@ func (c *call) receive(from func(any) error, into proto.Message) error {
 	c.start = time.Now()
 	c.in += int64(len(data))
 	if c.lane() != laneCalls && len(data) > asideBytes {
-		return fmt.Errorf("%w: a message of %d bytes to %s; it takes %d", wire.ErrNodeLimit, len(data), c.name(), asideBytes)
+		return refused(LimitMessage, fmt.Errorf("%w: a message of %d bytes to %s; it takes %d", wire.ErrNodeLimit, len(data), c.name(), asideBytes))
 	}
 	parts, err := countParts(data, into)
 	if err != nil {
 		return fmt.Errorf("%w: %v", wire.ErrBadRequest, err)
 	}
 	if parts > c.s.limits.MaxParts {
-		return fmt.Errorf("%w: the message has %d parts; this node takes %d", wire.ErrNodeLimit, parts, c.s.limits.MaxParts)
+		return refused(LimitParts, fmt.Errorf("%w: the message has %d parts; this node takes %d", wire.ErrNodeLimit, parts, c.s.limits.MaxParts))
 	}
 	if err := c.charge(int64(len(data) + parts*partBytes)); err != nil {
 		return err
@@ -92,7 +94,7 @@ func (c *call) arrive(from func(any) error) (*rawMessage, error) {
 		if ended := c.ended(); ended != nil {
 			return nil, ended
 		}
-		return nil, c.full(overloadTime, room)
+		return nil, c.full(overloadTime, room, 1)
 	}
 	defer c.s.shares.give(c.share, room, 1)
 	if c.lease != nil {
@@ -100,11 +102,15 @@ func (c *call) arrive(from func(any) error) (*rawMessage, error) {
 		if c.lane() != laneCalls {
 			wait = min(wait, asideTime)
 		}
-		c.lease.hold(wait, wire.ErrTimedOut)
+		c.lease.hold(wait, errArrival)
 		defer c.lease.release()
 	}
 	raw := new(rawMessage)
 	if err := from(raw); err != nil {
+		// The library has told the caller already, and ended the call's context.
+		if status.Code(err) == codes.ResourceExhausted {
+			return nil, refused(LimitMessage, err)
+		}
 		if ended := c.ended(); ended != nil {
 			return nil, ended
 		}
@@ -112,6 +118,9 @@ func (c *call) arrive(from func(any) error) (*rawMessage, error) {
 	}
 	return raw, nil
 }
+
+// errArrival ends a call whose message does not come.
+var errArrival = refused(LimitLease, fmt.Errorf("%w: the message does not arrive", wire.ErrTimedOut))
 
 // countParts counts the fields of a message, and those of the names that it holds,
 // without decoding it.

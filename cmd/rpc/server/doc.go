@@ -21,7 +21,7 @@
 // are rows in a fork of the node's own, written with the batch itself (requests.go,
 // system.go).
 //
-// Read the files in this order: server.go, options.go, limits.go, auth.go, observe.go,
+// Read the files in this order: server.go, options.go, limits.go, refusal.go, auth.go, observe.go,
 // rules.go, listen.go, handshake.go, shares.go, account.go, deadline.go, call.go,
 // lanes.go, outlast.go, stream.go, admit.go, rates.go, decode.go, answer.go, resolve.go,
 // system.go, requests.go, get.go, write.go, scan.go, create.go, names.go, list.go,

@@ -45,7 +45,7 @@ func (s *Server) Get(ctx context.Context, m *tinepb.GetRequest) (*tinepb.GetResp
 		v.Found = true
 		c.rows++
 		if size += len(v.Value); size > s.limits.MaxSendBytes {
-			return nil, fmt.Errorf("%w: %d values of %d bytes; this node sends %d", wire.ErrNodeLimit, i+1, size, s.limits.MaxSendBytes)
+			return nil, refused(LimitAnswer, fmt.Errorf("%w: %d values of %d bytes; this node sends %d", wire.ErrNodeLimit, i+1, size, s.limits.MaxSendBytes))
 		}
 		if err := c.charge(int64(len(v.Value))); err != nil {
 			return nil, err

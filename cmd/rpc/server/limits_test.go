@@ -332,6 +332,7 @@ type seen struct {
 	mu      sync.Mutex
 	started int
 	events  []server.Event
+	refused []server.Limit
 }
 
 func (s *seen) Started(string) {
@@ -344,6 +345,12 @@ func (s *seen) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.started
+}
+
+func (s *seen) Refused(l server.Limit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = append(s.refused, l)
 }
 
 func (s *seen) Done(e server.Event) {

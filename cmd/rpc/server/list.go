@@ -105,7 +105,7 @@ type bounded struct {
 // Write fails when there is too much.
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > b.most {
-		return 0, fmt.Errorf("%w: the tree takes more than %d bytes", wire.ErrNodeLimit, b.most)
+		return 0, refused(LimitAnswer, fmt.Errorf("%w: the tree takes more than %d bytes", wire.ErrNodeLimit, b.most))
 	}
 	return b.Buffer.Write(p)
 }

@@ -31,6 +31,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return x, nil
 		}
 		l.s.o.Logger.Warn("connection refused: there are too many", "remote", c.RemoteAddr().String())
+		l.s.o.Observer.Refused(LimitConnections)
 		c.Close()
 	}
 }
@@ -119,11 +120,13 @@ func (s *Server) watch(stop <-chan struct{}) {
 			since := now.Add(-s.limits.Lease)
 			for _, c := range s.conns.which(func(a *account) bool { return a.stuck(since) }) {
 				s.o.Logger.Warn("connection closed: it takes no answers", "remote", c.account.String())
+				s.o.Observer.Refused(LimitLease)
 				c.Close()
 			}
 			before := now.Add(-s.limits.ConnectTime)
 			for _, c := range s.conns.which(func(a *account) bool { return a.stranger(before) }) {
 				s.o.Logger.Warn("connection closed: it has not said whose it is", "remote", c.account.String())
+				s.o.Observer.Refused(LimitConnectTime)
 				c.Close()
 			}
 		}

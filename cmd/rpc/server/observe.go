@@ -13,6 +13,8 @@ type Observer interface {
 	Started(method string)
 	// Done: a call ended, admitted or not.
 	Done(Event)
+	// Refused: a limit refused or ended a call, before Done, or a connection.
+	Refused(Limit)
 }
 
 // Event is one call that ended.
@@ -42,3 +44,4 @@ type nobody struct{}
 
 func (nobody) Started(string) {}
 func (nobody) Done(Event)     {}
+func (nobody) Refused(Limit)  {}

@@ -3,6 +3,7 @@ package server
 import (
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,25 @@ type rates struct {
 	used map[string]*usage
 	// lost is when the last of those who were forgotten would have been whole again.
 	lost time.Time
+}
+
+// What those whose rates are bounded begin with.
+const (
+	callerRate = "principal "
+	forkRate   = "fork "
+)
+
+// rateLimit is which of their rates somebody is over.
+func rateLimit(who string, bytes bool) Limit {
+	switch fork := strings.HasPrefix(who, forkRate); {
+	case fork && bytes:
+		return LimitForkBytes
+	case fork:
+		return LimitForkCalls
+	case bytes:
+		return LimitCallerBytes
+	}
+	return LimitCallerCalls
 }
 
 // usage is what is left of the calls and bytes of the last second. Bytes may be less
@@ -61,11 +81,12 @@ func (x *rates) begin(who string, r Rates) error {
 	if r.Calls > 0 && u.calls < 1 {
 		wait = (1 - u.calls) / r.Calls
 	}
+	bytes := 0.0
 	if r.Bytes > 0 && u.bytes <= 0 {
-		wait = max(wait, (1-u.bytes)/r.Bytes)
+		bytes = (1 - u.bytes) / r.Bytes
 	}
-	if wait > 0 {
-		return wire.Overloadf(after(wait), "%s is over its rate", who)
+	if wait > 0 || bytes > 0 {
+		return refused(rateLimit(who, bytes > wait), wire.Overloadf(after(max(wait, bytes)), "%s is over its rate", who))
 	}
 	u.calls--
 	return nil

@@ -32,7 +32,7 @@ func (s *Server) Scan(m *tinepb.ScanRequest, stream tinepb.Tine_ScanServer) erro
 		return err
 	}
 	if !s.shares.take(c.share, someScans, 1, 0) {
-		return c.full(overloadTime, someScans)
+		return c.full(overloadTime, someScans, 1)
 	}
 	defer s.shares.give(c.share, someScans, 1)
 	it, err := from.NewIter(r)

@@ -35,6 +35,22 @@ func (r resource) String() string {
 	return "messages that are arriving"
 }
 
+// limits are what somebody is told who gets none of it: because all is taken, or because
+// they have their share.
+func (r resource) limits() (all, share Limit) {
+	switch {
+	case r == someBytes:
+		return LimitBytes, LimitBytesShare
+	case r == someScans:
+		return LimitScans, LimitScansShare
+	case r == someConnections:
+		return LimitConnections, LimitConnectionsShare
+	case r < someReceiving:
+		return LimitCalls, LimitCallsShare
+	}
+	return LimitReceiving, LimitReceivingShare
+}
+
 // shares divide what a node has among its callers. The rule has no knob: nobody holds
 // more of a resource than they leave for others. One who takes all they can holds a
 // half; two hold a third each; whoever comes then finds room. Who holds nothing yet is

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -61,11 +62,5 @@ func (x *callStream) SendMsg(m any) error {
 	return nil
 }
 
-var errLease = &leaseError{}
-
-// leaseError ends a stream whose caller does not read.
-type leaseError struct{}
-
-func (*leaseError) Error() string { return "timed out: the caller does not take what it asked for" }
-
-func (*leaseError) Is(target error) bool { return target == wire.ErrTimedOut }
+// errLease ends a stream whose caller does not read.
+var errLease = refused(LimitLease, fmt.Errorf("%w: the caller does not take what it asked for", wire.ErrTimedOut))

@@ -55,7 +55,7 @@ func main() {
 
 func run(args []string) (err error) {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-cpuprofile FILE] [-mutexprofile FILE], or go run . report -in FILE [-out FILE]; suites: %v", suiteNames())
+		return fmt.Errorf("usage: go run . SUITE [-quick] [-rounds N] [-json FILE] [-dir DIR] [-peers LIST] [-cpuprofile FILE] [-mutexprofile FILE], or go run . report -in FILE [-in FILE ...] [-out FILE]; suites: %v", suiteNames())
 	}
 	if args[0] == "report" {
 		return runReport(args[1:])

@@ -24,10 +24,10 @@ func (s *Server) Flush(ctx context.Context, _ *tinepb.FlushRequest) (*tinepb.Flu
 
 // Compact merges until there is nothing left to merge.
 func (s *Server) Compact(ctx context.Context, _ *tinepb.CompactRequest) (*tinepb.CompactResponse, error) {
-	return &tinepb.CompactResponse{}, s.store.CompactContext(ctx)
+	return &tinepb.CompactResponse{}, s.untilDrained(ctx, s.store.CompactContext)
 }
 
 // Settle waits for the background work.
 func (s *Server) Settle(ctx context.Context, _ *tinepb.SettleRequest) (*tinepb.SettleResponse, error) {
-	return &tinepb.SettleResponse{}, s.store.SettleContext(ctx)
+	return &tinepb.SettleResponse{}, s.untilDrained(ctx, s.store.SettleContext)
 }

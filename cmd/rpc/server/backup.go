@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -60,19 +59,11 @@ func (c *call) copy(to engine.BackupSink, o engine.BackupOptions) (*engine.Backu
 		return nil, refused(LimitBackups, wire.Overloadf(overloadTime, "another backup or check is under way"))
 	}
 	defer c.s.copying.Unlock()
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer cancel()
-	go func() { // a stop of the node ends it
-		select {
-		case <-c.s.stopped:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	report, err := c.s.store.Backup(ctx, to, o)
-	if err != nil && c.s.stopping() && errors.Is(err, context.Canceled) {
-		return nil, wire.ErrDraining
-	}
+	var report *engine.BackupReport
+	err := c.s.untilDrained(c.ctx, func(ctx context.Context) (err error) {
+		report, err = c.s.store.Backup(ctx, to, o)
+		return err
+	})
 	return report, err
 }
 

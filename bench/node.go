@@ -22,7 +22,7 @@ type nodeSizes struct {
 // it is installed, against redis-server. How much of a call the engine takes is said
 // beside it.
 func nodeSuite(cfg config, out *figures) (err error) {
-	n := nodeSizes{rows: 1_000_000, calls: map[int]int{1: 50_000, 16: 300_000, 64: 300_000}, durable: map[int]int{1: 5000, 16: 50_000, 64: 150_000}}
+	n := nodeSizes{rows: 1_000_000, calls: map[int]int{1: 20_000, 16: 50_000, 64: 50_000}, durable: map[int]int{1: 2000, 16: 20_000, 64: 30_000}}
 	if cfg.quick {
 		n = nodeSizes{rows: 50_000, calls: map[int]int{1: 1000, 16: 2500, 64: 2500}, durable: map[int]int{1: 100, 16: 600, 64: 1000}}
 	}

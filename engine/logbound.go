@@ -16,8 +16,10 @@ import (
 // the bound made to wait. The rest of the room is for the others, who wait at the bound.
 
 // logRoom is how much the full segments of the log may hold together. The current one
-// and a spare stand beside them.
-func (s *Store) logRoom() int64 { return s.opts.MaxLogBytes - 2*s.opts.SegmentBytes }
+// and two spares stand beside them.
+func (s *Store) logRoom() int64 { return s.opts.MaxLogBytes - segmentsBeside*s.opts.SegmentBytes }
+
+const segmentsBeside = 3
 
 // maxSegments is how many log segments may gather, however little they hold.
 const maxSegments = 8

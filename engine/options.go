@@ -45,7 +45,7 @@ type Options struct {
 	// bound, while damage keeps a single node out of tables, since that must not stop
 	// others: Flush says which node. Then commits and forks fail until the forks that
 	// have that node are dropped. With Manual, Flush keeps the bound.
-	// At least six segments. Default four times MemtableBytes or eight segments, and two
+	// At least seven segments. Default four times MemtableBytes or eight segments, and three
 	// segments more.
 	MaxLogBytes int64
 	// TableBytes is about how long one table gets. Default 32 MiB.
@@ -79,8 +79,8 @@ func (o *Options) withDefaults() Options {
 	setDefault(&out.TableCacheBytes, 128<<20)
 	setDefault(&out.MaxOpenFiles, min(256, max(1, vfs.MaxDescriptors()/2)))
 	setDefault(&out.SegmentBytes, 16<<20)
-	setDefault(&out.MaxLogBytes, max(4*out.MemtableBytes, 8*out.SegmentBytes)+2*out.SegmentBytes)
-	out.MaxLogBytes = max(out.MaxLogBytes, 6*out.SegmentBytes)
+	setDefault(&out.MaxLogBytes, max(4*out.MemtableBytes, 8*out.SegmentBytes)+segmentsBeside*out.SegmentBytes)
+	out.MaxLogBytes = max(out.MaxLogBytes, (4+segmentsBeside)*out.SegmentBytes)
 	setDefault(&out.TableBytes, 32<<20)
 	setDefault(&out.BlockBytes, 16<<10)
 	if out.Logger == nil {

@@ -47,7 +47,7 @@ func (c *Config) Register(flags *pflag.FlagSet) {
 	flags.Var(&c.MemtableBytes, "memtable-bytes", "memory for unflushed writes (0: 64MiB)")
 	flags.Var(&c.CacheBytes, "cache-bytes", "memory for table blocks (0: 256MiB)")
 	flags.Var(&c.TableCacheBytes, "table-cache-bytes", "memory for indexes and filters (0: 128MiB)")
-	flags.Var(&c.MaxLogBytes, "max-log-bytes", "bound of the log on disk (0: 288MiB, or what fits memtable-bytes)")
+	flags.Var(&c.MaxLogBytes, "max-log-bytes", "bound of the log on disk (0: 304MiB, or what fits memtable-bytes)")
 	flags.IntVar(&c.MaxOpenFiles, "max-open-files", 0, "table files held open (0: 256, or half of what the process may open)")
 }
 

@@ -77,6 +77,17 @@ func TestTheJudgeFindsLies(t *testing.T) {
 	}
 }
 
+// Calls that all overlap may have come in any order, and no order explains the last one.
+func TestTheJudgeGivesUpBeforeItHasUsedAllMemory(t *testing.T) {
+	var calls []porcupine.Operation
+	for i := range 24 {
+		calls = append(calls, porcupine.Operation{
+			ClientId: i, Input: write{[]change{set(0, i%keys, mark(i+1))}}, Call: 0, Output: answer{outcome: done}, Return: 100})
+	}
+	calls = append(calls, porcupine.Operation{ClientId: 99, Input: read{0, 0, keys}, Call: 200, Output: answer{}, Return: 201})
+	require.ErrorIs(t, judge(*world(nil), calls), errUndecided)
+}
+
 func TestAValueThatAnotherCallOrKeyWroteIsNotTakenForIt(t *testing.T) {
 	m, err := markOf(valueOf(77, 3), 3)
 	require.NoError(t, err)

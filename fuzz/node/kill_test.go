@@ -16,7 +16,7 @@ func TestOneOrderOfAllCallsExplainsWhatClientsOfKilledNodesWereTold(t *testing.T
 	if testing.Short() { // too few kills to demand what only chance brings
 		const few = 16
 		require.NoError(t, inDirectory(func(dir string) error { return kill(dir, 0, few, counts) }))
-		require.Empty(t, counts.Missing(map[string]int{"kills": few, "stretches judged": few + 1, "answers": 1, "nodes stopped": 1}))
+		require.Empty(t, counts.Missing(map[string]int{"kills": few, "stretches judged": 1, "answers": 1, "nodes stopped": 1}))
 		return
 	}
 	trial := Kill()

@@ -229,3 +229,31 @@ func TestPausesFollowTheDebt(t *testing.T) {
 	}
 	require.Zero(t, pauseFor(1<<20, 2*budget, budget, budget, 0), "nothing is known of flushes yet")
 }
+
+// Who waits at the bound has left room for the current segment and for both spares,
+// which may be there or may yet come.
+func TestTheBoundOfTheLogCountsEachFileOfIt(t *testing.T) {
+	o := Options{FS: crashfs.New(), MemtableBytes: 1 << 30, SegmentBytes: 16 << 10, MaxLogBytes: 16 * 16 << 10}
+	h := newHeldOn(t, o)
+	main := h.fork("origin")
+	require.NoError(t, main.Set([]byte("row"), []byte("that is to be flushed"), NoSync))
+	stalls, done := h.s.Stats().WriteStalls, make(chan error, 1)
+	go func() {
+		for i := 0; h.s.Stats().WriteStalls == stalls; i++ {
+			names := make([]string, 100)
+			for n := range names {
+				names[n] = fmt.Sprintf("fork-%d-%d", i, n)
+			}
+			if _, err := main.ForkMany(names, NoSync); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	require.Eventually(t, func() bool { return h.s.Stats().WriteStalls > stalls }, 20*time.Second, time.Millisecond)
+	const cur, spares = 1, 2
+	require.LessOrEqual(t, h.s.log.SealedBytes()+(cur+spares)*o.SegmentBytes, o.MaxLogBytes)
+	h.release()
+	require.NoError(t, <-done)
+}

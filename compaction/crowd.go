@@ -28,21 +28,26 @@ func (c *Crowd) Add(runs []ids.NodeID, p Policy) {
 	if c.at == nil {
 		c.at = map[ids.NodeID]tooLong{}
 	}
-	for above, id := range runs {
-		x := c.at[id]
-		c.at[id] = tooLong{x.paths + 1, max(x.above, above)}
+	for above := max(0, len(runs)-crowdNodes); above < len(runs); above++ {
+		x := c.at[runs[above]]
+		c.at[runs[above]] = tooLong{x.paths + 1, max(x.above, above)}
 	}
 }
 
+// crowdNodes is how many runs at the old end of a path are looked at for merges to share:
+// the more paths go through a node the nearer to the root it is, and of a path of thousands
+// of runs one that looks at all of them costs more than the merge.
+const crowdNodes = 64
+
 // Share gives the plan of PickOf for a path, or another one in its place if that is a
 // merge for the read bound: the one at the node for which the fewest bytes are copied
-// for each of the paths that it makes room for. It is pure, and costs O(path^2).
+// for each of the paths that it makes room for. It is pure, and costs O(path).
 func (c *Crowd) Share(path []Item, plan Plan, p Policy) Plan {
 	if plan.Kind != KindMerge || plan.Reason != ReasonReadBound || len(c.at) == 0 {
 		return plan
 	}
 	best := price(path, plan, max(c.at[path[plan.First].Node].paths, 1))
-	for i := range path {
+	for i := max(0, len(path)-crowdNodes); i < len(path); i++ {
 		x := c.at[path[i].Node]
 		if x.paths < 2 || x.above == 0 {
 			continue

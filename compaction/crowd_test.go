@@ -125,3 +125,24 @@ func TestACrowdCountsThePathsThatAreTooLong(t *testing.T) {
 	require.Equal(t, tooLong{2, 3}, c.at[8])
 	require.Equal(t, tooLong{2, 10}, c.at[1])
 }
+
+// Of a path of thousands of runs only the old end is looked at; that is where most paths meet.
+func TestALongPathSharesAtItsOldEnd(t *testing.T) {
+	var c Crowd
+	var path []Item
+	var runs []ids.NodeID
+	for i := range 3000 {
+		path = append(path, Item{Node: ids.NodeID(5000 - i), Bytes: 8 << 10, Rows: 1, Entered: true})
+		runs = append(runs, path[i].Node)
+	}
+	path = append(path, Item{Node: 1, Bytes: 1 << 40, Rows: 1})
+	runs = append(runs, 1)
+	for i := range 2900 {
+		c.Add(runs[i:], Policy{})
+	}
+	require.Len(t, c.at, crowdNodes)
+	own := Plan{Kind: KindMerge, First: 0, Last: 2992, Reason: ReasonReadBound}
+	shared := c.Share(path, own, Policy{})
+	require.GreaterOrEqual(t, shared.First, len(path)-crowdNodes)
+	require.Less(t, shared.Last, len(path)-1, "not into the base")
+}

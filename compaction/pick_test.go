@@ -25,6 +25,43 @@ func TestPickOfPassesOverPlansThatAreNotWanted(t *testing.T) {
 	require.False(t, ok)
 }
 
+// Memory is not merged for the sake of a path that small runs in tables make long: each
+// path through them would merge all of it again. Where memory is what is cheapest to
+// merge, it is, and nobody else waits for that in vain.
+func TestALongPathIsMadeShorterWhereThatIsCheapest(t *testing.T) {
+	items := func(memory, tables uint64) (path []Item) {
+		for i := range 40 {
+			it := Item{Entered: true, Bytes: tables, Rows: 1}
+			if i%4 == 0 || i%4 == 1 && memory < tables {
+				it.Bytes, it.Memory = memory, true
+			}
+			path = append(path, it)
+		}
+		path[1].Memory, path[1].Bytes = true, memory
+		return append(path, Item{Bytes: 1 << 40, Rows: 1})
+	}
+	for _, c := range []struct {
+		memory, tables uint64
+		kind           Kind
+	}{{1 << 20, 8 << 10, KindMerge}, {4 << 10, 8 << 20, KindConsolidate}} {
+		path := items(c.memory, c.tables)
+		for _, kind := range []Kind{KindConsolidate, KindMerge} {
+			k := picker{path: path, policy: DefaultPolicy(), wanted: func(wanted Kind) bool { return wanted == kind }}
+			plan, ok := k.nodeBound()
+			require.Equal(t, kind == c.kind, ok, "%v for memory of %d and tables of %d", kind, c.memory, c.tables)
+			if ok {
+				require.Equal(t, kind, plan.Kind)
+			}
+		}
+		for i := range path {
+			path[i].Claimed = i >= 10 // they are about to go
+		}
+		k := picker{path: path, policy: DefaultPolicy(), wanted: func(Kind) bool { return true }}
+		_, ok := k.nodeBound()
+		require.False(t, ok)
+	}
+}
+
 func TestAZeroPolicyIsTheDefault(t *testing.T) {
 	require.Equal(t, DefaultPolicy(), Policy{}.withDefaults())
 	odd := Policy{

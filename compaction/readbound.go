@@ -80,22 +80,33 @@ func (k *picker) isBase(first, last int) bool {
 }
 
 // nodeBound merges the two neighbours that are cheapest to merge if the path
-// holds too many nodes.
+// holds too many nodes, those aside that another job is about to swap. What is cheapest
+// does not depend on the kinds that are wanted: where flushes have left a thousand small
+// runs, a caller that cares for memory alone would else merge all that is in memory for
+// each path anew, to no end.
 func (k *picker) nodeBound() (Plan, bool) {
-	if len(k.path) <= k.policy.MaxNodes {
+	nodes := 0
+	for _, it := range k.path {
+		if !it.Claimed {
+			nodes++
+		}
+	}
+	if nodes <= k.policy.MaxNodes {
 		return Plan{}, false
 	}
+	any := *k
+	any.wanted = func(Kind) bool { return true }
 	var best Plan
 	cheapest, found := 0.0, false
 	for i := 0; i+1 < len(k.path); i++ {
-		plan, ok := k.join(i, i+1, ReasonReadBound)
+		plan, ok := any.join(i, i+1, ReasonReadBound)
 		cost := float64(k.path[i].Bytes) + float64(k.path[i+1].Bytes)
 		if !ok || found && cost >= cheapest || !k.path[i].Memory && i+2 == len(k.path) && k.isBase(i, 1) {
 			continue
 		}
 		best, cheapest, found = plan, cost, true
 	}
-	return best, found
+	return best, found && k.wanted(best.Kind)
 }
 
 // overfull says which runs to merge so that at most limit are left: items 0 to

@@ -94,12 +94,12 @@ func (k *picker) nodeBound() (Plan, bool) {
 	if nodes <= k.policy.MaxNodes {
 		return Plan{}, false
 	}
-	any := *k
-	any.wanted = func(Kind) bool { return true }
+	every := *k
+	every.wanted = func(Kind) bool { return true }
 	var best Plan
 	cheapest, found := 0.0, false
 	for i := 0; i+1 < len(k.path); i++ {
-		plan, ok := any.join(i, i+1, ReasonReadBound)
+		plan, ok := every.join(i, i+1, ReasonReadBound)
 		cost := float64(k.path[i].Bytes) + float64(k.path[i+1].Bytes)
 		if !ok || found && cost >= cheapest || !k.path[i].Memory && i+2 == len(k.path) && k.isBase(i, 1) {
 			continue

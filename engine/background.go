@@ -216,11 +216,8 @@ func (s *Store) stopped() error {
 // tendMemory is a turn of the memory worker.
 func (s *Store) tendMemory() error {
 	_, err := s.pass(s.back.memory.watch, func(k compaction.Kind) bool { return k == compaction.KindConsolidate }, s.whileMemory(s.paced()))
-	switch {
-	case errors.Is(err, errStopping):
+	if errors.Is(err, errStopping) {
 		return err
-	case errors.Is(err, errMuchMemory):
-		err = nil // the flush below makes room, and the next turn goes on
 	}
 	begun, before := time.Now(), s.counter.memoryFlushed.Load()
 	flushErr := s.flushIfNeeded()
@@ -244,15 +241,13 @@ func (s *Store) tendMemory() error {
 	return errors.Join(err, flushErr)
 }
 
-var errMuchMemory = errors.New("flushes come first")
-
 // whileMemory gives a stop function for what puts more into memory: the rows of a node that
 // is entered stay when they are merged for those above. Where writers wait for memory it
-// is to be flushed instead.
+// is to be flushed instead; then the next turn goes on.
 func (s *Store) whileMemory(stop func() error) func() error {
 	return func() error {
 		if s.memoryBytes.Load() >= fullBudgets*s.opts.MemtableBytes {
-			return errMuchMemory
+			return errEnough
 		}
 		return stop()
 	}

@@ -27,6 +27,9 @@ func (s *Store) pass(w *forktree.Watch, wanted func(compaction.Kind) bool, stop 
 		for {
 			if stopped := stop(); stopped != nil {
 				s.keep(w, entries[i:]...)
+				if errors.Is(stopped, errEnough) {
+					return did, err
+				}
 				return did, errors.Join(stopped, err)
 			}
 			plan, claim, tables := s.plan(n, w, wanted, crowd)
@@ -47,6 +50,9 @@ func (s *Store) pass(w *forktree.Watch, wanted func(compaction.Kind) bool, stop 
 	}
 	return did, err
 }
+
+// errEnough ends a pass for now, and is no failure of it.
+var errEnough = errors.New("enough for now")
 
 // entries notes the nodes at which paths are entered that a pass goes over. It holds
 // the lock for a slice at a time, so what comes meanwhile may be missing, and what goes

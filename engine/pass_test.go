@@ -144,6 +144,20 @@ func TestAPassGoesOnWithWhatIsLeft(t *testing.T) {
 			require.ErrorIs(w, err, broken)
 			require.Zero(w, paths)
 		}},
+		{"a job fails, and then it is enough", func(w *watched) {
+			asked := 0
+			_, _, err := w.pass(func() error {
+				switch asked++; asked {
+				case 1:
+					return nil
+				case 2:
+					return broken
+				}
+				return errEnough
+			})
+			require.ErrorIs(w, err, broken, "what has failed is told")
+			require.NotErrorIs(w, err, errEnough)
+		}},
 		{"the pass is ended between two", func(w *watched) {
 			merges := w.s.Stats().Merges
 			_, _, err := w.pass(func() error {

@@ -14,7 +14,8 @@
 //  1. A process is started. Batches whose answers a kill has swallowed are sent again
 //     under their request ids, some twice at once: each must be applied exactly once.
 //  2. Everything is read. That is the last call of the stretch before, whose history
-//     is complete now and is judged; and it is where this stretch begins.
+//     is complete now and is judged; and it is where this stretch begins. Where so many
+//     orders are possible that the search would never end, that is counted.
 //  3. Clients call: batches over several forks, gets, scans, forks, snapshots, resets,
 //     renames, drops, lists. Every value names its call, its key and a checksum.
 //  4. After a number of answers the process is killed. A call without an answer may

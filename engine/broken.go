@@ -10,6 +10,7 @@ import (
 
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/invariant"
+	"github.com/tinedb/tine/internal/spin"
 )
 
 // What an assertion that fails stops depends on what it is about:
@@ -27,7 +28,8 @@ import (
 // treeLock is the lock of the tree. A panic that passes through a section whose
 // Unlock is deferred leaves the lock free and the tree broken.
 //
-// Sections take microseconds. Who has to wait for one all the same is woken on the
+// Sections take microseconds, so who finds the lock taken looks again for as long before
+// he sleeps (internal/spin). Who has slept is woken on the
 // processor of whoever gave the lock free, and if no other is idle, gets it when the
 // turn of that one ends, which is after 10 ms; meanwhile that one takes the lock again
 // and again. So those who have passed others stand back.
@@ -59,7 +61,7 @@ const mayPass = 2
 
 // Lock begins a section.
 func (l *treeLock) Lock() {
-	if l.TryLock() {
+	if l.TryLock() || spin.Patiently(l.TryLock) {
 		if l.waiting.Load() > 0 {
 			l.passed++
 		}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/tinedb/tine/engine/memtable"
@@ -11,6 +10,7 @@ import (
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/internal/spin"
 	"github.com/tinedb/tine/sstable"
 )
 
@@ -213,7 +213,7 @@ type viewer struct {
 
 	passing bool // state has given what a view for its caller alone is made of. Under Store.mu
 
-	mu   sync.Mutex
+	mu   spin.Mutex
 	view *view
 	used bool // since idle views were last looked for
 

@@ -3,6 +3,8 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -106,5 +108,55 @@ func BenchmarkRecover(b *testing.B) {
 			}
 			b.ReportMetric(float64(processorTime(b)-used)/float64(b.N)/rows, "cpu-ns/row")
 		})
+	}
+}
+
+// BenchmarkSetAmongGets is what two goroutines do that read rows at random and set one in
+// twenty, unsynced: how long the sets take that take longest, and a get or set on the average.
+func BenchmarkSetAmongGets(b *testing.B) {
+	const rows, goroutines = 1 << 20, 2
+	f := benchStore(b)
+	value := make([]byte, 100)
+	batch := f.s.NewBatch()
+	for n := range uint64(rows) {
+		batch.Set(f, binary.BigEndian.AppendUint64(nil, n*0x9e3779b97f4a7c15), value)
+		if batch.Len() == 1000 || n == rows-1 {
+			require.NoError(b, batch.Commit(NoSync))
+		}
+	}
+	require.NoError(b, f.s.Flush())
+	var took [goroutines][]time.Duration
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for g := range took {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(g), 1))
+			for i := range b.N {
+				key := binary.BigEndian.AppendUint64(nil, r.Uint64N(rows)*0x9e3779b97f4a7c15)
+				if i%20 > 0 {
+					if _, err := f.Get(key); err != nil {
+						b.Error(err)
+						return
+					}
+					continue
+				}
+				begun := time.Now()
+				if err := f.Set(key, value, NoSync); err != nil {
+					b.Error(err)
+					return
+				}
+				took[g] = append(took[g], time.Since(begun))
+			}
+		})
+	}
+	all.Wait()
+	b.StopTimer()
+	sets := slices.Concat(took[:]...)
+	slices.Sort(sets)
+	for _, p := range []struct {
+		part float64
+		name string
+	}{{0.5, "p50-set-ns"}, {0.99, "p99-set-ns"}, {0.999, "p99.9-set-ns"}} {
+		b.ReportMetric(float64(sets[int(p.part*float64(len(sets)-1))]), p.name)
 	}
 }

@@ -20,7 +20,7 @@ const blockBytes = 4 << 10
 // The caller has set writing, and fsyncs. It unlocks for the I/O. If that fails,
 // the log is poisoned, writing is reset and the result is false.
 func (l *Log) zeroAheadLocked() bool {
-	invariant.Check(l.writing, "wal: zeros are written ahead beside another write")
+	invariant.Check(l.writing.Load(), "wal: zeros are written ahead beside another write")
 	s := l.cur
 	end := s.aheadEnd()
 	if end <= s.pos {
@@ -30,7 +30,7 @@ func (l *Log) zeroAheadLocked() bool {
 	err := s.write(zeros[:end-s.pos], s.pos)
 	l.mu.Lock()
 	if err != nil {
-		l.writing = false
+		l.writing.Store(false)
 		l.reportLocked(l.failLocked(err))
 		l.wakeLocked()
 		return false

@@ -18,8 +18,8 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) closeLocked() error {
-	for !l.closed && l.err == nil && (l.writing || l.syncing || l.Durable() < l.appended) {
-		if l.writing || l.syncing {
+	for !l.closed && l.err == nil && (l.writing.Load() || l.syncing || l.Durable() < l.appended) {
+		if l.writing.Load() || l.syncing {
 			l.syncDone.Wait()
 		} else {
 			l.leadSyncLocked()
@@ -31,7 +31,7 @@ func (l *Log) closeLocked() error {
 	l.closed = true
 	l.unhealthy.Store(true)
 	l.markEndLocked()
-	for l.writing || l.syncing { // on a poisoned log they may still run
+	for l.writing.Load() || l.syncing { // on a poisoned log they may still run
 		l.syncDone.Wait()
 	}
 	for _, s := range append(l.room.spares, l.room.largeSegments...) {
@@ -61,7 +61,7 @@ func (l *Log) markEndLocked() {
 	if l.err != nil || !mark && s.pos == s.synced {
 		return
 	}
-	l.writing = true
+	l.writing.Store(true)
 	l.mu.Unlock()
 	var err error
 	if mark {
@@ -71,7 +71,7 @@ func (l *Log) markEndLocked() {
 		err = s.sync()
 	}
 	l.mu.Lock()
-	l.writing = false
+	l.writing.Store(false)
 	if err != nil {
 		l.reportLocked(l.failLocked(err))
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/internal/spin"
 )
 
 // Write returns once the operating system has every record through lsn: they
@@ -14,6 +15,9 @@ import (
 // wait for that. It does not wait for a running fsync. Errors: ErrPoisoned,
 // with ErrIndeterminate if the record was in a failed group; ErrClosed.
 func (l *Log) Write(lsn ids.LSN) error {
+	if lsn > l.Written() && l.writing.Load() { // most often for a microsecond, see internal/spin
+		spin.Patiently(func() bool { return !l.writing.Load() || lsn <= l.Written() })
+	}
 	if lsn <= l.Written() && !l.unhealthy.Load() {
 		return nil
 	}
@@ -43,10 +47,10 @@ func (l *Log) writeLocked(lsn ids.LSN) error {
 		}
 		// Those who wait to lead an fsync go first: they write for everybody, and
 		// a stream of Write calls must not starve them.
-		if !l.writing && (l.syncing || l.syncers == 0) {
-			l.writing = true
+		if !l.writing.Load() && (l.syncing || l.syncers == 0) {
+			l.writing.Store(true)
 			if l.writePendingLocked() {
-				l.writing = false
+				l.writing.Store(false)
 				l.wakeLocked()
 			}
 			continue
@@ -77,7 +81,7 @@ func (l *Log) syncLocked(lsn ids.LSN) error {
 			}
 			return err
 		}
-		if !l.writing && !l.syncing {
+		if !l.writing.Load() && !l.syncing {
 			l.leadSyncLocked()
 			continue
 		}
@@ -91,11 +95,12 @@ func (l *Log) syncLocked(lsn ids.LSN) error {
 // unlocks for the I/O. From the start of the fsync on, new writes begin a new
 // sector: the disk may garble one that it is made to rewrite.
 func (l *Log) leadSyncLocked() {
-	l.writing = true
+	l.writing.Store(true)
 	if !l.writePendingLocked() || !l.zeroAheadLocked() {
 		return
 	}
-	l.writing, l.syncing = false, true
+	l.syncing = true
+	l.writing.Store(false)
 	s, end, last := l.cur, l.cur.pos, l.lastRecord
 	s.nextSector = true
 	l.promised.Store(end)
@@ -154,7 +159,7 @@ func (l *Log) writePendingLocked() bool {
 		err := l.writeGroup(g.buf)
 		l.mu.Lock()
 		if err != nil {
-			l.writing = false
+			l.writing.Store(false)
 			l.reportLocked(l.failLocked(err))
 			l.wakeLocked()
 			return false
@@ -164,7 +169,7 @@ func (l *Log) writePendingLocked() bool {
 		}
 	}
 	if l.err != nil {
-		l.writing = false
+		l.writing.Store(false)
 		l.wakeLocked()
 		return false
 	}

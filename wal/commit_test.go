@@ -327,6 +327,37 @@ func concurrently(t *testing.T, fs *hookFS, goroutines, each int) {
 	require.NoError(t, l.Close())
 }
 
+// Those who wait for another's write look again for a while before they sleep: its end is
+// not that of their own record.
+func TestWriteReturnsWhenItsOwnRecordIsWritten(t *testing.T) {
+	const writers, each = 4, 3000
+	var files numbers
+	l, err := Start(newDir(t), testDir, nil, 1, quiet(&files, 16<<20))
+	require.NoError(t, err)
+	var order sync.Mutex
+	last := ids.LSN(0)
+	var early atomic.Int64
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for range each {
+				order.Lock()
+				last++
+				lsn := last
+				put(t, l, lsn, 20)
+				order.Unlock()
+				if err := l.Write(lsn); err != nil || l.Written() < lsn {
+					early.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, early.Load())
+	require.Equal(t, ids.LSN(writers*each), l.Written())
+	require.NoError(t, l.Close())
+}
+
 func TestAppendDoesNotAllocateInSteadyState(t *testing.T) {
 	var files numbers
 	l, err := Start(newDir(t), testDir, nil, 1, quiet(&files, 16<<20))

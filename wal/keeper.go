@@ -131,14 +131,14 @@ func (l *Log) markIdleLocked() bool {
 	if l.usableLocked() != nil || s.claimed >= s.synced || !s.hasRoomForMark() {
 		return true
 	}
-	if l.writing || l.syncing || len(l.pending.buf) > 0 {
+	if l.writing.Load() || l.syncing || len(l.pending.buf) > 0 {
 		return false
 	}
-	l.writing = true
+	l.writing.Store(true)
 	l.mu.Unlock()
 	err := l.writeMark(s)
 	l.mu.Lock()
-	l.writing = false
+	l.writing.Store(false)
 	if err != nil {
 		l.reportLocked(l.failLocked(err))
 	}

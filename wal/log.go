@@ -8,6 +8,7 @@ import (
 	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/schedule"
+	"github.com/tinedb/tine/internal/spin"
 	"github.com/tinedb/tine/internal/vfs"
 )
 
@@ -59,13 +60,14 @@ type Log struct {
 	opts Options
 	id   uint64
 
-	// written and durable change under mu and are read without.
+	// written, durable and writing change under mu and are read without.
 	written   atomic.Uint64
 	durable   atomic.Uint64
+	writing   atomic.Bool
 	unhealthy atomic.Bool  // err != nil or closed
 	promised  atomic.Int64 // the offset through which the running fsync will count; 0: the file's end
 
-	mu sync.Mutex
+	mu spin.Mutex
 	// Two conditions, so that the end of a write that an fsync follows does not
 	// wake those who wait for the fsync.
 	writeDone *sync.Cond // a write or an fsync ended
@@ -76,7 +78,6 @@ type Log struct {
 	lastRecord ids.LSN // of the last record written; unlike written, no LSN that was skipped
 	pending    group   // appended, not yet taken by a writer
 	spareBuf   []byte  // the other group buffer
-	writing    bool
 	syncing    bool
 	syncers    int // goroutines that want to lead an fsync and wait for their turn
 	err        error

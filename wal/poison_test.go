@@ -139,7 +139,7 @@ func TestARotationDoesNotFsyncBesideAnotherFsync(t *testing.T) {
 	<-g.entered
 	l.Append(2, KindDrop, recordPayload(2, 2000))
 	go func() { done <- l.Write(2) }()
-	eventually(func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.writing })
+	eventually(func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.writing.Load() })
 	for range 1000 {
 		runtime.Gosched()
 	}

@@ -3,7 +3,6 @@ package memtable
 import (
 	"bytes"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/tinedb/tine/internal/invariant"
 	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/internal/keyfilter"
+	"github.com/tinedb/tine/internal/spin"
 )
 
 // MaxLSN as the time of a read means "the newest version, whatever its LSN".
@@ -48,7 +48,7 @@ const (
 // tree holds the keys (neither, if there are none); every ref in them is in
 // published; the filter that goes with the form knows every key in it.
 type Memtable struct {
-	mu        sync.RWMutex
+	mu        spin.RWMutex
 	published chunks // what readers resolve refs with
 	flat      []ref  // sorted by key; nil once there is a tree
 	tree      *tree

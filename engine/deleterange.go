@@ -3,7 +3,6 @@ package engine
 import (
 	"github.com/tinedb/tine/engine/memtable"
 	"github.com/tinedb/tine/forktree"
-	"github.com/tinedb/tine/internal/ids"
 	"github.com/tinedb/tine/internal/iterator"
 	"github.com/tinedb/tine/wal"
 )
@@ -61,29 +60,6 @@ func (s *Store) deletesMany(p *batchPart, f *forktree.Fork) bool {
 		}
 		if kind == iterator.RangeDelete && m.RowsIn(key, rangeEnd(value), rangeDeleteRows+1) > rangeDeleteRows {
 			return true
-		}
-	}
-}
-
-// rows is a memtable, or what fills one.
-type rows interface {
-	Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte)
-	AddRange(lsn ids.LSN, lo, hi []byte)
-}
-
-// applyOps puts a batch's operations into a memtable, in their order. Commit and
-// replay both do it here, so that a memtable holds the same after a crash.
-func applyOps(m rows, lsn ids.LSN, ops []byte) error {
-	r := wal.NewOpReader(ops)
-	for {
-		kind, key, value, ok := r.Next()
-		if !ok {
-			return r.Err()
-		}
-		if kind == iterator.RangeDelete {
-			m.AddRange(lsn, key, rangeEnd(value))
-		} else {
-			m.Add(lsn, key, kind, value)
 		}
 	}
 }

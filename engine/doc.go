@@ -36,7 +36,7 @@
 // does I/O under Store.mu. The two background goroutines are started by Open and
 // waited for by Close; so is a third that lives while it publishes forks (owed.go).
 //
-// Read the files in this order: store.go, batch.go, fork.go, active.go, named.go,
+// Read the files in this order: store.go, batch.go, apply.go, fork.go, active.go, named.go,
 // forkmany.go, dropmany.go, snapshot.go, view.go, flat.go, sieve.go, idleviews.go,
 // read.go, iter.go, stack.go, earned.go, weave.go, woven.go, weaveask.go, bare.go, publish.go,
 // owed.go, flush.go, deleterange.go, resolve.go, dead.go, deadtables.go, compact.go,

@@ -155,6 +155,9 @@ func (r *OpReader) Next() (kind iterator.Kind, key, value []byte, ok bool) {
 	return kind, key, value, true
 }
 
+// More tells whether any bytes are left, for Next to give or to refuse.
+func (r *OpReader) More() bool { return len(r.rest) > 0 }
+
 // Err is nil unless Next met bytes that are no operation.
 func (r *OpReader) Err() error { return r.err }
 

@@ -20,6 +20,9 @@
 //     its slot: that is the moment from which readers find it.
 //  5. If the leaf was full, it and full inner nodes above it are split first.
 //
+// A key behind all others needs no search: its place is the end of the last leaf. Rows
+// that come together, as a batch has them, and rise behind all others share step 4.
+//
 // The life of one read: Get asks the filter, and most keys that are not there end
 // here; then under the shared lock the key's newest ref is found (Get)
 // or a leaf's refs are copied (iterator); then, without the lock, the list of
@@ -30,6 +33,7 @@
 //
 // Files in reading order: memtable.go (type, Add, Get), entry.go (a version in
 // bytes), arena.go (their memory), slots.go (the array of a tree node), tree.go
-// (insertion and splits), build.go (a tree at once), filter.go, iter.go, ranges.go,
-// merge.go, load.go (many rows at once, for recovery).
+// (insertion and splits), rising.go (rows together), build.go (a tree at once),
+// filter.go, iter.go, ranges.go, merge.go, load.go (many rows at once, for
+// recovery).
 package memtable

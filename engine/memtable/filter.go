@@ -36,14 +36,25 @@ func (m *Memtable) MayHave(hash uint64) bool {
 
 // note makes the filter of the present form know a key that is about to be added.
 func (m *Memtable) note(hash uint64) {
-	f := m.filter.Load()
-	if f == nil {
+	if m.filter.Load() == nil {
 		m.few.Or(fewBitsOf(hash))
 		return
 	}
-	f = f.Grown()
-	f.Add(hash)
-	m.filter.Store(f)
+	m.noteAll([]uint64{hash})
+}
+
+// noteAll makes the filter of a memtable in the form of a tree know keys that are about
+// to be added.
+func (m *Memtable) noteAll(hashes []uint64) {
+	known := m.filter.Load()
+	f := known
+	for len(hashes) > 0 {
+		f = f.Grown()
+		hashes = f.AddSome(hashes)
+	}
+	if f != known {
+		m.filter.Store(f)
+	}
 }
 
 // filterOf makes the filter of keys that are there already, with room for more.

@@ -14,7 +14,8 @@ import (
 
 // FuzzMemtable does a script to a memtable and to a map of all versions. Each
 // step is one byte that says what to do, for an Add with how many bytes of the
-// script come next as the key; keys share their beginnings, as keys do.
+// script come next as the key; keys share their beginnings, as keys do. A script of
+// odd length adds the rows between two other steps together.
 func FuzzMemtable(f *testing.F) {
 	f.Add([]byte{0x10, 'a', 0x81, 0x10, 'b', 0x02, 0x20, 'a', 'b', 0x03, 0x03, 0x11, 'a', 0x03, 0x04})
 	f.Add(bytes.Repeat([]byte{0x30, 'x', 'y', 'z', 0x81, 0x31, 0xff, 0, 1, 0x02}, 12))
@@ -23,15 +24,25 @@ func FuzzMemtable(f *testing.F) {
 		many = append(many, 0x28, byte(i*37), byte(i), 0x01)
 	}
 	f.Add(many)
+	rising := []byte{}
+	for i := range 200 { // 401 bytes: together
+		rising = append(rising, 0x18, byte(i))
+	}
+	f.Add(append(rising, 0x01))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		h, older := newHistory(), (*history)(nil)
 		h.lsn = 1
 		var open []*heldIter
 		rng := rand.New(rand.NewPCG(uint64(len(script)), 3))
 		key := []byte("a/common/prefix/")
+		together, group := len(script)%2 == 1, []iterator.Row(nil)
 		for len(script) > 0 {
 			step := script[0]
 			script = script[1:]
+			if k := step & 7; k >= 1 && k <= 4 {
+				h.addRows(group)
+				group = nil
+			}
 			switch step & 7 {
 			case 0, 5, 6, 7: // add; one kind in four is a tombstone
 				n := min(int(step>>4), len(script))
@@ -41,10 +52,14 @@ func FuzzMemtable(f *testing.F) {
 				if len(open) > 0 && open[len(open)-1].it.(*Iter).at >= h.lsn {
 					h.lsn++ // what is added is younger than any iterator
 				}
+				row := iterator.Row{Key: slices.Clone(key), Kind: iterator.Set, Value: slices.Clone(script[:min(len(script), 5)])}
 				if step&7 == 7 {
-					h.add(key, iterator.Tombstone, nil)
+					row.Kind, row.Value = iterator.Tombstone, nil
+				}
+				if together {
+					group = append(group, row)
 				} else {
-					h.add(key, iterator.Set, slices.Clone(script[:min(len(script), 5)]))
+					h.add(row.Key, row.Kind, row.Value)
 				}
 			case 1:
 				h.lsn++
@@ -64,6 +79,7 @@ func FuzzMemtable(f *testing.F) {
 				}
 			}
 		}
+		h.addRows(group)
 		checkStructure(t, h.m)
 		for _, at := range []ids.LSN{0, 1, h.lsn / 2, h.lsn, MaxLSN} {
 			h.checkGets(t, at)

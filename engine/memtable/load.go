@@ -55,6 +55,13 @@ func (l *Loader) Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte) 
 	l.late = append(l.late, lateRow{ref: m.write(entry{lsn: lsn, prev: noRef, kind: kind, key: key, value: value})})
 }
 
+// AddRows is Memtable.AddRows.
+func (l *Loader) AddRows(lsn ids.LSN, rows []iterator.Row) {
+	for i := range rows {
+		l.Add(lsn, rows[i].Key, rows[i].Kind, rows[i].Value)
+	}
+}
+
 // AddRange is Memtable.AddRange. From the first one on, rows are added one by one.
 func (l *Loader) AddRange(lsn ids.LSN, lo, hi []byte) {
 	l.settle()

@@ -38,7 +38,7 @@ const (
 // Memtable is the mutable top of a fork, or what that top was when it was frozen
 // into a node. It belongs to the fork or node that it holds the rows of.
 //
-// One writer at a time calls Add and AddRange; that is the caller's lock, not this one's. Any
+// One writer at a time calls Add, AddRows and AddRange; that is the caller's lock, not this one's. Any
 // number of readers and iterators may work meanwhile. The writer reads the
 // structure without a lock, since nobody else changes it, and takes mu to change
 // it. Readers take mu to find an entry, and read the entry without: entries
@@ -80,8 +80,8 @@ func New() *Memtable {
 
 // Add puts a version of key in, and copies key and value. lsn must not be below
 // that of an earlier Add; of two Adds of a key with the same lsn the later one
-// counts, and of an Add and an AddRange as well. It costs O(log keys); readers wait for the last step of it only, not
-// for the copying. A Tombstone has no value.
+// counts, and of an Add and an AddRange as well. It costs O(log keys), and less behind all other keys;
+// readers wait for the last step of it only, not for the copying. A Tombstone has no value.
 func (m *Memtable) Add(lsn ids.LSN, key []byte, kind iterator.Kind, value []byte) {
 	m.checkAdd(lsn, key, kind, value)
 	m.last = lsn
@@ -204,7 +204,7 @@ func (m *Memtable) addFlat(c chunks, e entry) {
 }
 
 func (m *Memtable) addTree(c chunks, e entry) {
-	l, at, found := m.tree.search(c, e.key)
+	l, at, found := m.tree.place(c, e.key)
 	if found {
 		e.prev = c.hiddenBy(l.refs[at], e.lsn)
 	} else {

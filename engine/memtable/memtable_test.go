@@ -229,7 +229,16 @@ func TestLargeRows(t *testing.T) {
 
 func TestMistakesOfTheEnginePanic(t *testing.T) {
 	for name, add := range map[string]func(m *Memtable){
-		"an LSN that falls":        func(m *Memtable) { m.Add(2, []byte("a"), iterator.Set, nil); m.Add(1, []byte("b"), iterator.Set, nil) },
+		"an LSN that falls": func(m *Memtable) { m.Add(2, []byte("a"), iterator.Set, nil); m.Add(1, []byte("b"), iterator.Set, nil) },
+		"rows with an LSN that falls": func(m *Memtable) {
+			m.AddRows(2, risingRows(flatMax+1))
+			m.AddRows(1, []iterator.Row{{Key: []byte("x"), Kind: iterator.Set}})
+		},
+		"a row among others that is of another kind": func(m *Memtable) {
+			rows := risingRows(flatMax + 1 + GroupRows)
+			rows[flatMax+5].Kind = iterator.RangeDelete
+			m.AddRows(1, rows)
+		},
 		"a key that is too long":   func(m *Memtable) { m.Add(1, make([]byte, MaxKeyBytes+1), iterator.Set, nil) },
 		"a value that is too long": func(m *Memtable) { m.Add(1, nil, iterator.Set, make([]byte, MaxValueBytes+1)) },
 		"a tombstone with a value": func(m *Memtable) { m.Add(1, nil, iterator.Tombstone, []byte("v")) },

@@ -1,6 +1,9 @@
 package memtable
 
-import "unsafe"
+import (
+	"bytes"
+	"unsafe"
+)
 
 // tree is a B+tree over entries: leaves hold each key's newest version, inner
 // nodes separators. Keys are never removed. The writer changes it under the
@@ -52,6 +55,29 @@ func (t *tree) leafFor(c chunks, key []byte) (l *leaf, known int) {
 		}
 		n = n.inners[i]
 	}
+}
+
+// isAbove tells whether key lies behind all keys of the tree: then its place is the end
+// of the last leaf.
+func (t *tree) isAbove(c chunks, key []byte) bool {
+	return bytes.Compare(key, c.key(t.last.refs[t.last.count-1])) > 0
+}
+
+// append inserts a key that lies behind all others.
+func (t *tree) append(c chunks, key []byte, r ref) {
+	if l := t.last; l.count < fanout {
+		l.insert(c, int(l.count), key, r)
+	} else {
+		t.insertSplitting(c, key, r)
+	}
+}
+
+// place is search by the writer: keys that rise cost it one comparison.
+func (t *tree) place(c chunks, key []byte) (l *leaf, at int, found bool) {
+	if t.isAbove(c, key) {
+		return t.last, int(t.last.count), false
+	}
+	return t.search(c, key)
 }
 
 // search is the place of key in the leaf that holds it or would hold it.

@@ -58,6 +58,22 @@ func (f *Filter) Add(hash uint64) {
 	f.room--
 }
 
+// AddSome adds keys by their hashes, as many as there is room for, and gives the others.
+// It asks for all their words before it changes the first: a change waits for its word,
+// and lets nothing behind it begin.
+func (f *Filter) AddSome(hashes []uint64) (others []uint64) {
+	n := min(len(hashes), f.room)
+	if n > 1 {
+		for _, hash := range hashes[:n] {
+			f.word(hash).Load()
+		}
+	}
+	for _, hash := range hashes[:n] {
+		f.Add(hash)
+	}
+	return hashes[n:]
+}
+
 // MayHave tells whether the key with that hash may be there: false is certain.
 func (f *Filter) MayHave(hash uint64) bool {
 	want := bitsOf(hash)

@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tinedb/tine/engine/memtable"
+	"github.com/tinedb/tine/internal/iterator"
+	"github.com/tinedb/tine/wal"
+)
+
+// Rows go into a memtable by groups, and a range delete stands somewhere among them:
+// first, last, where a group ends, or beside another one.
+func TestBatchesOfAnyLengthAreAppliedInTheirOrder(t *testing.T) {
+	const group = memtable.GroupRows
+	for _, n := range []int{0, 1, 2, group - 1, group, group + 1, 2 * group, 2*group + 5} {
+		for _, ranges := range [][]int{nil, {0}, {n / 2}, {n}, {group}, {group, 2 * group}, {1, 1, 2}, {group - 1, group + 1}} {
+			t.Run(fmt.Sprintf("%d rows with range deletes before %v", n, ranges), func(t *testing.T) {
+				_, f, replays := rangeStore(t)
+				b := f.s.NewBatch()
+				want := map[string]string{}
+				for round := range 3 { // the second one writes over the first, the third lies above
+					rangesAt := func(i int) {
+						for _, at := range ranges {
+							if at == i && i <= n {
+								b.DeleteRange(f, fmt.Appendf(nil, "%06d", round/2*1000+i-min(i, 3)), fmt.Appendf(nil, "%06d", round/2*1000+i+1))
+								for j := i - min(i, 3); j <= i; j++ {
+									delete(want, fmt.Sprintf("%06d", round/2*1000+j))
+								}
+							}
+						}
+					}
+					for i := range n {
+						rangesAt(i)
+						key := fmt.Sprintf("%06d", round/2*1000+i)
+						if i%7 == 6 {
+							b.Delete(f, []byte(key))
+							delete(want, key)
+							continue
+						}
+						want[key] = fmt.Sprintf("%d of round %d", i, round)
+						b.Set(f, []byte(key), []byte(want[key]))
+					}
+					rangesAt(n)
+					require.NoError(t, b.Commit())
+					got := map[string]string{}
+					rows, failed := f.Scan(Range{})
+					for key, value := range rows {
+						got[string(key)] = string(value)
+					}
+					require.NoError(t, failed())
+					require.Equal(t, want, got)
+				}
+				replays(f)
+			})
+		}
+	}
+}
+
+func TestOperationsThatAreCutShortAreAnError(t *testing.T) {
+	var ops []byte
+	for i := range 2 * memtable.GroupRows {
+		ops = wal.AppendOp(ops, iterator.Set, fmt.Appendf(nil, "%06d", i), []byte("value"))
+	}
+	one := len(ops) / (2 * memtable.GroupRows)
+	for _, end := range []int{1, one - 1, one + 1, 2*one - 1, memtable.GroupRows*one + 1, len(ops) - 1} {
+		require.ErrorIs(t, applyOps(memtable.New(), 1, ops[:end]), wal.ErrBadPayload, "%d bytes", end)
+	}
+	m := memtable.New()
+	require.NoError(t, applyOps(m, 1, ops))
+	require.Equal(t, 2*memtable.GroupRows, m.Len())
+}

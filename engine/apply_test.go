@@ -72,3 +72,24 @@ func TestOperationsThatAreCutShortAreAnError(t *testing.T) {
 	require.NoError(t, applyOps(m, 1, ops))
 	require.Equal(t, 2*memtable.GroupRows, m.Len())
 }
+
+// The operations of a batch go from the batch into the log's buffer: the store's own room
+// for a payload holds the front of the record only.
+func TestABatchIsNotCopiedOnItsWayToTheLog(t *testing.T) {
+	_, f, replays := rangeStore(t)
+	other, err := f.Fork("other")
+	require.NoError(t, err)
+	b := f.s.NewBatch()
+	for round := range 2 { // a batch is used again
+		for i := range 600 {
+			b.Set([]*Fork{f, other}[i%2], fmt.Appendf(nil, "%06d", i*(round+1)), make([]byte, 40))
+		}
+		require.Greater(t, b.Bytes(), 32<<10)
+		require.NoError(t, b.Commit())
+		f.s.mu.Lock()
+		require.Less(t, cap(f.s.mu.scratch), 1<<10)
+		f.s.mu.Unlock()
+	}
+	replays(f)
+	replays(other)
+}

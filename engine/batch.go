@@ -24,6 +24,7 @@ type Batch struct {
 	count   int
 	err     error
 	records []wal.BatchPart // of a commit
+	ops     [][]byte        // of the records
 }
 
 type batchPart struct {
@@ -88,6 +89,7 @@ func (b *Batch) commitSingle(opts []WriteOption) error {
 	b.s = nil
 	if parts := b.parts[:cap(b.parts)]; len(parts) == 0 || cap(parts[0].ops) <= keptOpsBytes {
 		clear(b.records)
+		clear(b.ops)
 		singles.Put(b)
 	}
 	return err
@@ -218,12 +220,14 @@ func (b *Batch) commit(durable bool) error {
 	if err := s.freezeForRanges(parts); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	records := b.records[:0]
+	records, ops, front := b.records[:0], b.ops[:0], 0
 	for _, p := range parts {
-		records = append(records, wal.BatchPart{Count: p.count, Ops: p.ops})
+		records, ops = append(records, wal.BatchPart{Count: p.count, Ops: p.ops}), append(ops, p.ops)
+		front -= len(p.ops)
 	}
-	b.records = records
+	b.records, b.ops = records, ops
 	size := wal.BatchBytes(records)
+	front += size
 	if err := s.log.Reserve(size, false); err != nil {
 		return s.writeError("write", err)
 	}
@@ -247,8 +251,8 @@ func (b *Batch) commit(durable bool) error {
 				panic(err) // what AppendOp wrote, OpReader reads
 			}
 		}
-		return wal.KindBatch, wal.AppendBatch(s.scratchLocked(size), records), nil
-	})
+		return wal.KindBatch, wal.AppendBatchHeader(s.scratchLocked(front), records), nil
+	}, ops...)
 	if err != nil {
 		s.log.Unreserve(size)
 		return fmt.Errorf("write: %w", err)

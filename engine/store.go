@@ -51,6 +51,7 @@ type Store struct {
 		viewed      map[*viewer]struct{}     // those with a cached view
 		views       map[*view]struct{}       // all that pin something
 		scratch     []byte                   // see scratchLocked
+		parts       [][]byte                 // of the payload that is handed to the log
 		flats       map[*forktree.Node]*flat // the latest of each node, while in use
 		sievesAsked []*flat                  // that are to get a sieve
 		sieveBytes  int64                    // that all sieves take
@@ -331,9 +332,11 @@ func (s *Store) scratchLocked(size int) []byte {
 // errFewNumbers makes a writer reserve more numbers and try again.
 var errFewNumbers = errors.New("few numbers are left")
 
-func (s *Store) place(size int, change func(lsn ids.LSN) (wal.Kind, []byte, error)) (ids.LSN, error) {
+// place gives a record its LSN and its place, in one critical section with the change that
+// it tells of. Its payload is what change returns and then behind, size bytes in all.
+func (s *Store) place(size int, change func(lsn ids.LSN) (wal.Kind, []byte, error), behind ...[]byte) (ids.LSN, error) {
 	for {
-		lsn, err := s.placeOnce(size, change)
+		lsn, err := s.placeOnce(size, change, behind)
 		if !errors.Is(err, errFewNumbers) {
 			return lsn, err
 		}
@@ -343,7 +346,7 @@ func (s *Store) place(size int, change func(lsn ids.LSN) (wal.Kind, []byte, erro
 	}
 }
 
-func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, error)) (ids.LSN, error) {
+func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, error), behind [][]byte) (ids.LSN, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.openLocked(); err != nil {
@@ -354,7 +357,7 @@ func (s *Store) placeOnce(size int, change func(lsn ids.LSN) (wal.Kind, []byte, 
 	if err != nil {
 		return 0, err
 	}
-	s.appendLocked(lsn, kind, size, payload)
+	s.appendLocked(lsn, kind, size, payload, behind)
 	return lsn, nil
 }
 
@@ -372,12 +375,19 @@ func (s *Store) openLocked() error {
 	return nil
 }
 
-func (s *Store) appendLocked(lsn ids.LSN, kind wal.Kind, size int, payload []byte) {
-	if len(payload) != size {
-		panic(fmt.Sprintf("engine: a record of kind %d has %d bytes, %d were reserved", kind, len(payload), size))
+func (s *Store) appendLocked(lsn ids.LSN, kind wal.Kind, size int, payload []byte, behind [][]byte) {
+	parts := append(append(s.mu.parts[:0], payload), behind...)
+	whole := 0
+	for _, part := range parts {
+		whole += len(part)
+	}
+	if whole != size {
+		panic(fmt.Sprintf("engine: a record of kind %d has %d bytes, %d were reserved", kind, whole, size))
 	}
 	s.mu.lastLSN, s.mu.newest = lsn, lsn
-	s.log.Append(lsn, kind, payload)
+	s.log.Append(lsn, kind, parts...)
+	clear(parts)
+	s.mu.parts = parts
 	s.visible.Store(uint64(lsn))
 	s.countMemoryLocked()
 }

@@ -3,6 +3,7 @@ package spin
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Patience: so many looks, between which there are pauses of 2, 4, 8 … turns of an empty
@@ -46,20 +47,31 @@ func (m *Mutex) Lock() {
 }
 
 // RWMutex is a sync.RWMutex whose Lock and RLock are patient.
-type RWMutex struct{ sync.RWMutex }
+type RWMutex struct {
+	sync.RWMutex
+	wanted atomic.Bool // a writer looks again and again: new readers let it pass
+}
 
-// Lock locks m for writing. As long as it is patient it keeps no reader out.
+// Lock locks m for writing. While it is patient new readers stand back, as they do for one
+// that sleeps: where many read, there is hardly a moment in which nobody does.
 func (m *RWMutex) Lock() {
-	if m.TryLock() || Patiently(m.TryLock) {
+	if m.TryLock() {
 		return
 	}
-	m.RWMutex.Lock()
+	m.wanted.Store(true)
+	locked := Patiently(m.TryLock)
+	m.wanted.Store(false)
+	if !locked {
+		m.RWMutex.Lock()
+	}
 }
 
 // RLock locks m for reading.
 func (m *RWMutex) RLock() {
-	if m.TryRLock() || Patiently(m.TryRLock) {
+	if m.tryRead() || Patiently(m.tryRead) {
 		return
 	}
-	m.RWMutex.RLock()
+	m.RWMutex.RLock() // the writer may have lost its processor
 }
+
+func (m *RWMutex) tryRead() bool { return !m.wanted.Load() && m.TryRLock() }

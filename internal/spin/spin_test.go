@@ -147,3 +147,29 @@ func TestAWriterIsNotStarvedByReaders(t *testing.T) {
 	rw.RUnlock()
 	<-done
 }
+
+// Where somebody always reads, a writer that only looked whether nobody does would seldom
+// get the lock.
+func TestReadersStandBackForAWriterThatIsPatient(t *testing.T) {
+	patient(t)
+	var rw RWMutex
+	rw.wanted.Store(true)
+	require.False(t, rw.tryRead(), "the lock is free, but a writer wants it")
+	within(rw.RLocker(), func() {}) // they do not stand back for ever
+
+	rw.wanted.Store(false)
+	within(&rw, func() {})
+	require.False(t, rw.wanted.Load())
+	rw.RLock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		within(&rw, func() {})
+	}()
+	for !sleeping("(*RWMutex).Lock") {
+		runtime.Gosched()
+	}
+	require.False(t, rw.wanted.Load(), "who sleeps keeps readers out without it")
+	rw.RUnlock()
+	<-done
+}

@@ -364,13 +364,14 @@ const minReadBudget = 1 << 20
 
 func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) (flushed, error) {
 	r := newResolver(below, max(mem.Bytes(), minReadBudget), mem)
+	stop := unshielded(s.givingWay())
 	if mem.HasRanges() {
-		if err := r.deleteRanges(mem.Spans(memtable.MaxLSN), unshielded(s.stopped)); err != nil {
+		if err := r.deleteRanges(mem.Spans(memtable.MaxLSN), stop); err != nil {
 			return flushed{}, err
 		}
 	}
 	res, err := compaction.Merge([]iterator.Iterator{mem.NewIter(memtable.MaxLSN)}, out, compaction.MergeOptions{
-		Gone: r.gone, Stop: unshielded(s.stopped),
+		Gone: r.gone, Stop: stop,
 	})
 	if err != nil {
 		return flushed{}, err

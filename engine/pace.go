@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Background work shares the processors with those who read and write. A goroutine
 // that has to wait for a lock, or for another's write to the log, is woken on the
@@ -18,19 +21,58 @@ const (
 )
 
 // pace gives a function that is called between the steps of background work, without
-// locks: it rests if the work since the last rest took a slice. It does not while
-// somebody waits for the work to end, or for memory.
+// locks: it rests if the work since the last rest took a slice. While somebody waits for the
+// work to end, or for memory, it only gives way.
 func (s *Store) pace() (rest func()) {
+	var w way
 	begun := time.Now()
 	return func() {
 		worked := time.Since(begun)
 		if worked < workSlice {
 			return
 		}
-		if !s.hurried() {
+		if s.hurried() {
+			w.give(worked)
+		} else {
 			time.Sleep(min(worked, longestRest))
 		}
 		begun = time.Now()
+	}
+}
+
+// way is how work that must not rest lets others run who are ready: they have the processor
+// until they wait for something or their turn ends. Whoever only ever reads
+// and writes has turns of 10 ms, so what has given that much goes on as long before it gives way
+// again. It belongs to one goroutine.
+type way struct {
+	given time.Duration // the last time
+	since time.Duration // worked since then
+}
+
+// give is told how long the work went on since it was called last. What is longer than
+// a step takes was not all work.
+func (w *way) give(worked time.Duration) {
+	if w.since += min(worked, 4*workSlice); w.since < w.given {
+		return
+	}
+	begun := time.Now()
+	runtime.Gosched()
+	w.given, w.since = time.Since(begun), 0
+}
+
+// givingWay gives a stop function for work that does not rest, a flush.
+func (s *Store) givingWay() func() error {
+	var w way
+	begun := time.Now()
+	return func() error {
+		if err := s.stopped(); err != nil {
+			return err
+		}
+		if worked := time.Since(begun); worked >= workSlice {
+			w.give(worked)
+			begun = time.Now()
+		}
+		return nil
 	}
 }
 

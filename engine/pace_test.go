@@ -40,6 +40,44 @@ func TestWhoPassesOthersAtTheLockStandsBack(t *testing.T) {
 	}
 }
 
+// Work that does not rest lets those run who are ready, and then goes on for as long as they
+// had the processor.
+func TestWorkThatGivesWayGetsItsShare(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var w way
+	ran := make(chan struct{})
+	go close(ran)
+	w.give(workSlice)
+	select {
+	case <-ran:
+	default:
+		require.Fail(t, "somebody was ready and did not run")
+	}
+	require.Zero(t, w.since)
+
+	w = way{given: 10 * workSlice}
+	for i := range 9 {
+		w.give(workSlice)
+		require.Equal(t, time.Duration(i+1)*workSlice, w.since, "others have had so much already")
+	}
+	w.give(workSlice)
+	require.Zero(t, w.since, "it is their turn again")
+
+	w = way{given: time.Second}
+	w.give(time.Hour)
+	require.Equal(t, 4*workSlice, w.since, "who was kept from working has not worked")
+}
+
+// What a flush asks between its steps tells it to stop, too.
+func TestAFlushThatGivesWayStops(t *testing.T) {
+	s, err := Open("/db", &Options{FS: crashfs.New(), Manual: true})
+	require.NoError(t, err)
+	stop := s.givingWay()
+	require.NoError(t, stop())
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, stop(), errStopping)
+}
+
 func TestForksAreListedInSlices(t *testing.T) {
 	s, err := Open("/db", &Options{FS: crashfs.New(), Manual: true})
 	require.NoError(t, err)

@@ -120,7 +120,11 @@ func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction
 		return compaction.Plan{}, nil, nil
 	}
 	s.counter.pathsSeen.Add(1)
-	p := s.pathLocked(n)
+	tables := wanted(compaction.KindMerge)
+	if !tables && !memoryNear(n) {
+		return compaction.Plan{}, nil, nil
+	}
+	p := s.pathLocked(n, tables)
 	plan, ok := compaction.PickOf(p.items, compaction.DefaultPolicy(), wanted)
 	var claim *forktree.Claim
 	if ok {
@@ -131,16 +135,38 @@ func (s *Store) plan(n *forktree.Node, w *forktree.Watch, wanted func(compaction
 		if w != nil && p.busy {
 			w.Keep(n)
 		}
-		if _, shadowed := compaction.PickShadowed(p.items, compaction.DefaultPolicy(), nil); !ok && shadowed {
-			s.noteUntidyLocked(n)
+		if tables && !ok {
+			if _, shadowed := compaction.PickShadowed(p.items, compaction.DefaultPolicy(), nil); shadowed {
+				s.noteUntidyLocked(n)
+			}
 		}
 		return plan, nil, nil
 	}
-	var tables []rotten
 	if plan.Kind == compaction.KindRewrite {
-		tables = p.dead[plan.First]
+		return plan, claim, p.dead[plan.First]
 	}
-	return plan, claim, tables
+	return plan, claim, nil
+}
+
+// nearRuns is how many runs in a row a worker that looks after memory looks through for
+// more of it. Flushes may leave thousands on each of thousands of paths: to go over all
+// of them whenever one of them is merged costs more than the merges. What lies below so many
+// is looked at when they have become fewer, and more than so many on a path are a task
+// for the merges anyway.
+const nearRuns = 64
+
+// memoryNear tells whether anything on the path from n is in memory, as far as nearRuns says.
+func memoryNear(n *forktree.Node) bool {
+	for range nearRuns {
+		if n == nil {
+			return false
+		}
+		if n.Mem != nil {
+			return true
+		}
+		n = n.Older
+	}
+	return false
 }
 
 // described is a path as the picker sees it.
@@ -151,9 +177,18 @@ type described struct {
 	busy  bool              // other jobs hold claims on it
 }
 
-func (s *Store) pathLocked(n *forktree.Node) (p described) {
+// pathLocked describes the path from n: all of it, or what a plan for memory depends on.
+func (s *Store) pathLocked(n *forktree.Node, whole bool) (p described) {
+	runs := 0 // in a row
 	for x := range forktree.Path(n) {
+		if runs++; x.Mem != nil {
+			runs = 0
+		}
+		if runs > nearRuns && !whole {
+			break
+		}
 		it := s.itemLocked(x)
+		s.counter.nodesSeen.Add(1)
 		p.busy = p.busy || it.Claimed || it.ClaimedRead
 		p.nodes = append(p.nodes, x)
 		p.items = append(p.items, it)

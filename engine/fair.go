@@ -19,6 +19,11 @@ import (
 // the middle of it.
 const muchSmaller = 4
 
+// turnNodes is how many nodes a path may have that is looked at in a turn. One that is
+// much longer than the read bound is not brought within it by a small merge, and where
+// there are thousands of such paths, looking at all of them takes longer than the large merge.
+const turnNodes = 256
+
 // turns lets small merges take turns with a large one. It belongs to the large one's
 // goroutine. Of the time, small merges get half at most.
 type turns struct {
@@ -39,9 +44,14 @@ func (s *Store) between(w *forktree.Watch, plan compaction.Plan, c *forktree.Cla
 		return stop, func() {}
 	}
 	t := &turns{s: s, watch: w, stop: stop, seen: s.counter.installs.Load(), ended: time.Now()}
+	var bytes uint64
 	for _, l := range s.claimedRuns(c) {
-		t.most += l.run.Bytes() / muchSmaller
+		bytes += l.run.Bytes()
 	}
+	if bytes < s.smallTable() {
+		return stop, func() {}
+	}
+	t.most = bytes / muchSmaller
 	return t.step, func() { s.keep(w, t.later...) }
 }
 
@@ -96,7 +106,10 @@ func (s *Store) planBound(n *forktree.Node, crowd *compaction.Crowd, most uint64
 		return compaction.Plan{}, nil
 	}
 	s.counter.pathsSeen.Add(1)
-	p := s.pathLocked(n)
+	if longerThan(n, turnNodes) {
+		return compaction.Plan{}, nil
+	}
+	p := s.pathLocked(n, true)
 	plan, ok := compaction.PickBound(p.items, compaction.DefaultPolicy())
 	if !ok {
 		return plan, nil
@@ -115,4 +128,12 @@ func (s *Store) planBound(n *forktree.Node, crowd *compaction.Crowd, most uint64
 		return plan, nil
 	}
 	return plan, s.claimLocked(p.nodes[plan.First : plan.Last+1])
+}
+
+// longerThan tells whether the path from n has more nodes than that.
+func longerThan(n *forktree.Node, most int) bool {
+	for ; n != nil && most >= 0; most-- {
+		n = n.Older
+	}
+	return most < 0
 }

@@ -128,7 +128,7 @@ func TestInATurnAPathDoesWithItsOwnMergeIfTheSharedOneIsTooLarge(t *testing.T) {
 	}
 	crowd := w.s.crowd(tops, func(compaction.Kind) bool { return true })
 	w.s.mu.Lock()
-	p := w.s.pathLocked(tops[0])
+	p := w.s.pathLocked(tops[0], true)
 	own, ok := compaction.PickBound(p.items, compaction.DefaultPolicy())
 	shared := crowd.Share(p.items, own, compaction.DefaultPolicy())
 	bytes := func(plan compaction.Plan) (n uint64) {

@@ -16,7 +16,7 @@ type counters struct {
 	installs                                                    atomic.Uint64 // of any kind, and files removed
 	flats, sieves, weaves                                       atomic.Uint64 // built
 	memoryFlushed                                               atomic.Uint64 // bytes of memory, not of tables
-	pathsSeen                                                   atomic.Uint64 // by passes of background work
+	pathsSeen, nodesSeen                                        atomic.Uint64 // by passes of background work
 	iterators                                                   atomic.Int64
 }
 

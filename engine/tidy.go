@@ -138,7 +138,7 @@ func (s *Store) planShadowed(entry ids.NodeID, passed map[ids.NodeID]bool) (comp
 	if n == nil || !n.Live() {
 		return compaction.Plan{}, nil
 	}
-	p := s.pathLocked(n)
+	p := s.pathLocked(n, true)
 	if _, more := compaction.Pick(p.items, compaction.DefaultPolicy()); more {
 		return compaction.Plan{}, nil
 	}

@@ -95,6 +95,24 @@ func TestRowsThatAreAddedTogetherAreLikeRowsAddedOneByOne(t *testing.T) {
 	}
 }
 
+// What is not seen to rise is right as well, and slow.
+func TestHowManyRowsGoInTogether(t *testing.T) {
+	rows := risingRows(flatMax + 4*GroupRows)
+	m := New()
+	require.Zero(t, m.rising(rows), "the flat form is short")
+	m.AddRows(1, rows[:flatMax+1])
+	more := rows[flatMax+1:]
+	require.Equal(t, GroupRows, m.rising(more), "readers do not wait for more")
+	require.Equal(t, 5, m.rising(more[:5]))
+	require.Equal(t, 2, m.rising([]iterator.Row{more[3], more[7], more[7], more[8]}))
+	require.Equal(t, 2, m.rising([]iterator.Row{more[3], more[7], more[6], more[8]}))
+	require.Equal(t, 1, m.rising([]iterator.Row{more[0], rows[flatMax]}))
+	require.Zero(t, m.rising(rows[flatMax:]), "the first one is there")
+	m.AddRows(2, more)
+	require.Zero(t, m.rising(more))
+	require.Greater(t, float64(m.Len())/float64(checkStructure(t, m)*fanout), 0.7, "leaves stay full")
+}
+
 // A group may end the flat form, fill a leaf, or fill the filter, at any of its rows.
 func TestGroupsOfRisingRowsOnTopOfAnyNumberOfRows(t *testing.T) {
 	rows := risingRows(5*fanout + 4*GroupRows)

@@ -44,10 +44,13 @@ func TestWhoPassesOthersAtTheLockStandsBack(t *testing.T) {
 // had the processor.
 func TestWorkThatGivesWayGetsItsShare(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	var w way
 	ran := make(chan struct{})
 	go close(ran)
-	w.give(workSlice)
+	var w way
+	for range 8 { // once in a while the runtime prefers who has just given way
+		w = way{}
+		w.give(workSlice)
+	}
 	select {
 	case <-ran:
 	default:

@@ -113,7 +113,7 @@ func (s *Store) beginTurn(w *worker) bool {
 	b := &s.back
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for !b.stopping && (!w.pending || w.blocked || w.rests && !b.inHaste(w) && !s.overBudget() && !s.logFull()) {
+	for !b.stopping && (!w.pending || w.blocked || w.rests && b.urgent == 0 && !s.overBudget() && !s.logFull()) {
 		b.cond.Wait()
 	}
 	if b.stopping {
@@ -122,13 +122,6 @@ func (s *Store) beginTurn(w *worker) bool {
 	w.pending = false
 	w.begun++
 	return true
-}
-
-// inHaste tells whether somebody waits for the worker. The one for memory may rest as long
-// as the other is at work, which it would only keep from the lock: each merge is a reason
-// to look at all paths above it.
-func (b *background) inHaste(w *worker) bool {
-	return b.urgent > 0 && (w != &b.memory || b.merge.done == b.merge.begun)
 }
 
 func (s *Store) endTurn(w *worker, took time.Duration, err error) {

@@ -9,7 +9,6 @@ import (
 	"github.com/tinedb/tine/compaction"
 	"github.com/tinedb/tine/forktree"
 	"github.com/tinedb/tine/internal/ids"
-	"github.com/tinedb/tine/internal/vfs/crashfs"
 )
 
 func onlyMemory(k compaction.Kind) bool { return k == compaction.KindConsolidate }
@@ -158,30 +157,4 @@ func TestATurnIsForShortPathsInTheMiddleOfALongMerge(t *testing.T) {
 	}
 	w.rest()
 	w.sound()
-}
-
-func TestTheWorkerForMemoryRestsWhileTheOtherIsAtWork(t *testing.T) {
-	s, err := Open("/db", &Options{FS: crashfs.New(), Manual: true})
-	require.NoError(t, err)
-	defer s.Close()
-	b := &s.back
-	for _, c := range []struct {
-		name          string
-		urgent        int
-		merging       bool
-		memory, merge bool
-	}{
-		{"nobody waits", 0, false, false, false},
-		{"nobody waits, tables are merged", 0, true, false, false},
-		{"somebody waits", 1, false, true, true},
-		{"somebody waits, tables are merged", 1, true, false, true},
-	} {
-		b.urgent, b.merge.begun, b.merge.done = c.urgent, 1, 1
-		if c.merging {
-			b.merge.begun++
-		}
-		require.Equal(t, c.memory, b.inHaste(&b.memory), c.name)
-		require.Equal(t, c.merge, b.inHaste(&b.merge), c.name)
-	}
-	b.urgent = 0
 }

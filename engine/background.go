@@ -326,18 +326,6 @@ func (s *Store) tendTables() error {
 	}
 }
 
-// paced gives a stop function that rests now and then, see pace.
-func (s *Store) paced() func() error {
-	rest := s.pace()
-	return func() error {
-		if err := s.stopped(); err != nil {
-			return err
-		}
-		rest()
-		return nil
-	}
-}
-
 // isUrgent tells whether somebody waits for the background work to end.
 func (b *background) isUrgent() bool {
 	b.mu.Lock()

@@ -207,10 +207,11 @@ func (s *Store) flushJob(nodes []*forktree.Node, stuck map[*forktree.Node]error)
 		s.unclaim(claims...)
 		return false, rest, err
 	}
+	stop := unshielded(s.givingWay()) // one for all, as most nodes take less than a slice
 	results := make([]flushed, len(claims))
 	for i, c := range claims {
 		err = s.shielded(c, func() (err error) {
-			results[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out)
+			results[i], err = s.flushNode(c.Swap.Mem.(*memtable.Memtable), below[i], out, stop)
 			return err
 		})
 		if errors.Is(err, errRanges) {
@@ -362,9 +363,8 @@ func memoryBelow(n *forktree.Node) bool {
 // deletes if it is itself smaller.
 const minReadBudget = 1 << 20
 
-func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output) (flushed, error) {
+func (s *Store) flushNode(mem *memtable.Memtable, below *view, out *compaction.Output, stop func() error) (flushed, error) {
 	r := newResolver(below, max(mem.Bytes(), minReadBudget), mem)
-	stop := unshielded(s.givingWay())
 	if mem.HasRanges() {
 		if err := r.deleteRanges(mem.Spans(memtable.MaxLSN), stop); err != nil {
 			return flushed{}, err

@@ -23,7 +23,10 @@ const (
 // pace gives a function that is called between the steps of background work, without
 // locks: it rests if the work since the last rest took a slice. While somebody waits for the
 // work to end, or for memory, it only gives way.
-func (s *Store) pace() (rest func()) {
+func (s *Store) pace() (rest func()) { return sliced(s.hurried) }
+
+// sliced is pace for work that is asked whether it must go on.
+func sliced(hurried func() bool) (rest func()) {
 	var w way
 	begun := time.Now()
 	return func() {
@@ -31,7 +34,7 @@ func (s *Store) pace() (rest func()) {
 		if worked < workSlice {
 			return
 		}
-		if s.hurried() {
+		if hurried() {
 			w.give(worked)
 		} else {
 			time.Sleep(min(worked, longestRest))
@@ -60,18 +63,20 @@ func (w *way) give(worked time.Duration) {
 	w.given, w.since = time.Since(begun), 0
 }
 
-// givingWay gives a stop function for work that does not rest, a flush.
+// paced gives a stop function that rests now and then, see pace.
+func (s *Store) paced() func() error { return s.stoppedOr(s.pace()) }
+
+// givingWay gives a stop function for work that never rests, a flush.
 func (s *Store) givingWay() func() error {
-	var w way
-	begun := time.Now()
+	return s.stoppedOr(sliced(func() bool { return true }))
+}
+
+func (s *Store) stoppedOr(rest func()) func() error {
 	return func() error {
 		if err := s.stopped(); err != nil {
 			return err
 		}
-		if worked := time.Since(begun); worked >= workSlice {
-			w.give(worked)
-			begun = time.Now()
-		}
+		rest()
 		return nil
 	}
 }
